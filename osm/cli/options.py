@@ -1,0 +1,30 @@
+"""Options that several commands read the same way."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+
+def parse_settings(texts: Sequence[str] | None) -> dict[str, Any]:
+    """Read repeated ``--set NAME=VALUE``; a value that is no Python literal is text.
+
+    Raises:
+        ConfigError: There is no ``=``.
+    """
+    return dict(_parse(text) for text in texts or ())
+
+
+def _parse(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip():
+        from osm.errors import ConfigError
+
+        raise ConfigError(
+            f"--set {text}", found="no NAME=VALUE", expected="e.g. train.epochs=5", mend="write name, '=' and value"
+        )
+    try:
+        return name.strip(), ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name.strip(), value

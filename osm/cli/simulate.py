@@ -1,0 +1,113 @@
+"""``osm simulate``: pairs and labelled scenes drawn from a seed, in the layouts of the real data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from osm.simulate import Simulation
+
+app = typer.Typer(
+    help="Simulate SAR-optical pairs or labelled SAR scenes of port coasts.", no_args_is_help=True, add_completion=False
+)
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="New or empty folder; a finished identical one is reused.")]
+Count = Annotated[int, typer.Option("--count", "-n", min=1, help="How many to make.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same bytes.")]
+Looks = Annotated[float, typer.Option("--looks", min=1.0, help="Looks of the SAR image; 1 is single-look.")]
+
+
+@app.command()
+def pairs(
+    out: Out,
+    count: Count = 256,
+    seed: Seed = 0,
+    size: Annotated[int, typer.Option("--size", min=64, help="Side of a patch in pixels.")] = 256,
+    looks: Looks = 1.0,
+) -> None:
+    """Write SAR-optical pairs as QXS-SAROPT has them: OUT/QXSLAB_SAROPT/{sar_256_oc_0.2,opt_256_oc_0.2}/<n>.png."""
+    from osm.simulate import simulate_pairs
+
+    with _progress("pairs", count) as step:
+        result = simulate_pairs(out, count=count, seed=seed, size_px=size, looks=looks, progress=step)
+    _say(result, "pairs", "QXS-SAROPT")
+
+
+@app.command()
+def scenes(
+    out: Out,
+    count: Count = 31,
+    seed: Seed = 0,
+    size: Annotated[
+        int | None, typer.Option("--size", min=256, help="Width and height in pixels, instead of both.")
+    ] = None,
+    width: Annotated[int, typer.Option("--width", min=256, help="Width in pixels.")] = 3000,
+    height: Annotated[int, typer.Option("--height", min=256, help="Height in pixels.")] = 3000,
+    min_ships: Annotated[
+        int | None, typer.Option("--min-ships", min=1, help="Fewest ships of a scene; by default by its size.")
+    ] = None,
+    max_ships: Annotated[
+        int | None, typer.Option("--max-ships", min=1, help="Most ships of a scene; by default by its size.")
+    ] = None,
+    looks: Looks = 1.0,
+) -> None:
+    """Write labelled scenes as AIR-SARShip-1.0 has them: 16-bit TIFF and VOC XML."""
+    from osm.simulate import simulate_scenes
+    from osm.simulate.layouts import default_ships
+
+    width_px, height_px = (width, height) if size is None else (size, size)
+    low, high = default_ships(width_px, height_px)
+    if min_ships is not None:
+        low, high = min_ships, max(high, min_ships)
+    if max_ships is not None:
+        low, high = (min(low, max_ships) if min_ships is None else low), max_ships
+    with _progress("scenes", count) as step:
+        result = simulate_scenes(
+            out,
+            count=count,
+            seed=seed,
+            width_px=width_px,
+            height_px=height_px,
+            ships_per_scene=(low, high),
+            looks=looks,
+            progress=step,
+        )
+    _say(result, "scenes", "AIR-SARShip-1.0")
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar with the time left, on stderr; yields the function that advances it."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"simulating {what}", total=total)
+        yield lambda done, _: bar.update(task, completed=done)
+
+
+def _say(result: Simulation, what: str, layout: str) -> None:
+    if result.reused:
+        typer.echo(f"{result.folder} already holds these {result.count} {what}: reused, nothing written")
+    else:
+        typer.echo(f"{result.count} {what} in the layout of {layout}: {result.folder}")

@@ -1,0 +1,39 @@
+"""mmengine's Runner with its log in one file and only warnings on the terminal."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from pathlib import Path
+from typing import Any
+
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+_COUNTER = itertools.count()
+
+
+def open_log(path: Path) -> MMLogger:
+    """Open the log that everything of mmengine writes to from now on, building a model included.
+
+    mmengine prints a page about the machine and lines for every tensor; progress bars would drown in
+    that.
+
+    Args:
+        path: The log file, appended to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # loggers are global by name, and the newest one is the current one
+    logger = MMLogger.get_instance(f"osm-{next(_COUNTER)}", logger_name="osm", log_file=str(path), log_level="INFO")
+    for handler in logger.handlers:
+        if not isinstance(handler, logging.FileHandler):
+            handler.setLevel(logging.WARNING)
+    return logger
+
+
+class QuietRunner(Runner):
+    """A Runner that writes to the log of ``open_log``, which has to be called first."""
+
+    def build_logger(self, *_: Any, **__: Any) -> MMLogger:
+        """The current log, in place of one more."""
+        return MMLogger.get_current_instance()

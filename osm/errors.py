@@ -1,0 +1,48 @@
+"""Errors that a user can mend: each says which file, what was found, what was expected, what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class OSMError(Exception):
+    """Something in the user's input or machine that the user can put right.
+
+    The command line prints it as one line and exits with code 2; everything that is not an
+    ``OSMError`` is a defect of this package and may show a traceback.
+
+    Args:
+        where: The file, folder, option or setting at fault.
+        found: What was found there.
+        expected: What was expected instead.
+        mend: What to do, as a command or an instruction.
+    """
+
+    def __init__(self, where: str | Path, *, found: str, expected: str, mend: str) -> None:
+        self.where = str(where)
+        self.found = found
+        self.expected = expected
+        self.mend = mend
+        super().__init__(self.line)
+
+    @property
+    def line(self) -> str:
+        """The whole message on one line."""
+        text = f"{self.where}: found {self.found}; expected {self.expected}; {self.mend}"
+        return " ".join(text.split())
+
+
+class DataError(OSMError):
+    """Images, labels or folders that are missing, broken or contradictory."""
+
+
+class ConfigError(OSMError):
+    """A setting or a config file that is misspelt, of the wrong type or out of range."""
+
+
+class WeightsError(OSMError):
+    """Weights that are missing, unreadable, or do not fit the network they are meant for."""
+
+
+class EnvironmentProblem(OSMError):
+    """A missing or mismatched package; ``osm doctor`` names the command that mends it."""
