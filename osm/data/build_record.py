@@ -1,0 +1,122 @@
+"""The record that a build of pairs leaves: ``report.json``, and whether a folder holds the same finished build."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from osm.data.eight_bit import ReadRule
+from osm.data.pairs import list_pairs
+from osm.data.partners import ScenePair
+from osm.data.patches import CutRule
+from osm.errors import DataError
+from osm.files import read_json, write_json
+
+REPORT_NAME = "report.json"
+_FORMAT = 1
+_OTHER_OUT = "choose another --out"
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What became of the scenes.
+
+    Args:
+        out: The folder that was written.
+        pairs: Patch pairs in it.
+        scenes: Scene pairs that they were cut from.
+        dropped: Patches that were left out, by reason (``osm.data.patches.REASONS``).
+        unpaired: Files that were left out for want of a partner.
+        already_built: Whether the same build was there before, and nothing was done.
+    """
+
+    out: Path
+    pairs: int
+    scenes: int
+    dropped: dict[str, int]
+    unpaired: tuple[str, ...]
+    already_built: bool = False
+
+
+@dataclass(frozen=True)
+class SceneRecord:
+    """One scene pair in the report."""
+
+    scene: str
+    sar: str
+    optical: str
+    sar_sha256: str
+    optical_sha256: str
+    width_px: int
+    height_px: int
+    sar_radiometry: str
+    optical_radiometry: str
+    pairs: int
+    dropped: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What decides the bytes of a build: its settings, and the scenes by name and content."""
+
+    settings: dict[str, Any]
+    sources: str
+
+    @classmethod
+    def of(cls, cutting: CutRule, reading: ReadRule, pairs: Sequence[ScenePair], sums: dict[Path, str]) -> Identity:
+        """The identity of a build that is about to run; ``sums`` are the SHA-256 of the scenes."""
+        sources = [(pair.key, sums[pair.sar_path], sums[pair.optical_path]) for pair in pairs]
+        # by way of JSON, so that it compares equal with what is read back
+        settings = json.loads(json.dumps({**asdict(cutting), **asdict(reading)}))
+        return cls(settings, hashlib.sha256(json.dumps(sources).encode()).hexdigest())
+
+
+def write_report(folder: Path, identity: Identity, report: BuildReport, scenes: Sequence[SceneRecord]) -> None:
+    """Write ``report.json``; after everything else, for it is what marks a build as finished."""
+    record = {
+        "format": _FORMAT,
+        **asdict(identity),
+        "pairs": report.pairs,
+        "dropped": report.dropped,
+        "unpaired": report.unpaired,
+        "scenes": [asdict(scene) for scene in scenes],
+    }
+    write_json(folder / REPORT_NAME, record)
+
+
+def finished_build(out: Path, identity: Identity, unpaired: tuple[str, ...], *, overwrite: bool) -> BuildReport | None:
+    """Look at the output folder before a build.
+
+    Returns:
+        The report of the same build, if it is there whole; None if there is nothing or it may be replaced.
+
+    Raises:
+        DataError: Something else is there. Only a folder of pairs is ever replaced, whatever ``overwrite`` says.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    expected = "a new folder"
+    record = read_json(out / REPORT_NAME) if (out / REPORT_NAME).is_file() else None
+    if not isinstance(record, dict) or not {"format", "settings", "sources", "pairs"} <= record.keys():
+        found = "a folder that was not made by osm data build-pairs" if out.is_dir() else "a file"
+        raise DataError(out, found=found, expected=expected, mend=_OTHER_OUT)
+    if overwrite:
+        return None
+    mend = f"give --overwrite to replace it, or {_OTHER_OUT}"
+    if record["format"] != _FORMAT:
+        raise DataError(out, found="pairs of another version", expected=expected, mend=mend)
+    if record["settings"] != identity.settings:
+        before, now = record["settings"], identity.settings
+        changed = [f"{name} {before.get(name)} there, {now[name]} now" for name in now if before.get(name) != now[name]]
+        raise DataError(out, found=f"pairs of other settings ({'; '.join(changed)})", expected=expected, mend=mend)
+    if record["sources"] != identity.sources:
+        raise DataError(out, found="pairs of other scenes", expected=expected, mend=mend)
+    folder, orphans = list_pairs(out)
+    if orphans or len(folder) != record["pairs"]:
+        found = f"only {len(folder)} of the {record['pairs']} pairs that its report lists"
+        raise DataError(out, found=found, expected="a whole build", mend=mend)
+    return BuildReport(out, record["pairs"], len(record["scenes"]), record["dropped"], unpaired, already_built=True)
