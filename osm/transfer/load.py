@@ -1,0 +1,160 @@
+"""Loading a backbone so that it cannot fail silently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from osm.errors import WeightsError
+from osm.files import sha256_file
+from osm.transfer.architectures import ARCHITECTURES
+from osm.transfer.certificate import Certificate, Filled, backbone_digests, is_counter
+from osm.transfer.export import tensor_sha256
+from osm.transfer.weights import SourceWeights, read_weights
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+def load_backbone(
+    backbone: nn.Module, path: str | Path, *, architecture: str, min_coverage: float = 1.0
+) -> Certificate:
+    """Fill a backbone from a file, and certify it.
+
+    Only absence is tolerated, and only down to ``min_coverage``: a tensor of another shape, or a
+    backbone key in the file that the target does not have, always stops. What the file lacks keeps
+    its present (random) values.
+
+    Args:
+        backbone: Module whose state dict has the keys of torchvision's ResNet or mmdet's Darknet;
+            changed in place, or not at all when this raises.
+        path: Our ``.safetensors`` export, or a torchvision- or mmdet-keyed state dict.
+        architecture: Name of the target backbone.
+        min_coverage: Least fraction of the target's tensors (counters of batches left aside) to fill.
+
+    Returns:
+        The certificate.
+
+    Raises:
+        WeightsError: The file is unreadable, of another architecture, or covers too little.
+    """
+    import torch
+
+    source = read_weights(path)
+    target = {key: value for key, value in backbone.state_dict().items() if not is_counter(key)}
+    _check_fit(source, target, architecture)
+    found = {key: value for key, value in source.tensors.items() if not is_counter(key)}
+    random = tuple(key for key in target if key not in found)
+    coverage = len(found) / len(target)
+    if coverage < min_coverage:
+        raise WeightsError(
+            source.path,
+            found=f"{len(found)} of the {len(target)} tensors of {architecture} (coverage {coverage:.2f}); "
+            f"{random[0]} is the first that is missing",
+            expected=f"coverage of at least {min_coverage:.2f}",
+            mend="use a complete file, or state the lower coverage as min_coverage in the config",
+        )
+    before = backbone_digests(backbone)
+    with torch.no_grad():
+        for key, tensor in target.items():
+            if key in found:
+                tensor.copy_(found[key])
+    after = backbone_digests(backbone)
+    for key, tensor in found.items():
+        if after[key] != tensor_sha256(tensor.to(target[key].dtype)):
+            raise WeightsError(
+                source.path, found=f"{key} differs after loading", expected="equal values", mend="report this defect"
+            )
+    return Certificate(
+        architecture=architecture,
+        source=str(source.path),
+        source_sha256=sha256_file(source.path),
+        source_architecture=source.card.architecture if source.card else None,
+        min_coverage=min_coverage,
+        filled=tuple(
+            Filled(key, source.source_keys[key], tuple(target[key].shape), before[key], after[key])
+            for key in target
+            if key in found
+        ),
+        random=random,
+        unused=source.unused,
+        backbone_sha256=after,
+    )
+
+
+def certify_random(backbone: nn.Module, *, architecture: str) -> Certificate:
+    """The certificate of a backbone that was left at its random start."""
+    digests = backbone_digests(backbone)
+    return Certificate(
+        architecture=architecture,
+        source=None,
+        source_sha256=None,
+        source_architecture=None,
+        min_coverage=0.0,
+        filled=(),
+        random=tuple(digests),
+        unused=(),
+        backbone_sha256=digests,
+    )
+
+
+def fits(path: str | Path, backbone: nn.Module, *, architecture: str) -> bool:
+    """Whether a readable file holds weights of this architecture, however many.
+
+    Raises:
+        WeightsError: The file cannot be read.
+    """
+    source = read_weights(path)
+    target = {key: value for key, value in backbone.state_dict().items() if not is_counter(key)}
+    try:
+        _check_fit(source, target, architecture)
+    except WeightsError:
+        return False
+    return True
+
+
+def _check_fit(source: SourceWeights, target: dict[str, torch.Tensor], architecture: str) -> None:
+    known = ARCHITECTURES[architecture]
+    expected = f"weights of {architecture}"
+    if source.card is not None and source.card.architecture != architecture:
+        raise WeightsError(
+            source.path,
+            found=f"a backbone of {source.card.architecture}",
+            expected=expected,
+            mend=f"give weights pretrained with a {architecture} branch",
+        )
+    if source.card is not None:
+        fed = (source.card.input.mean, source.card.input.std)
+        feeds = (known.mean, known.std)
+        if fed != feeds:
+            raise WeightsError(
+                source.path,
+                found=f"weights trained on inputs normalised by mean {fed[0]}, std {fed[1]}",
+                expected=f"mean {feeds[0]}, std {feeds[1]}, which the detector feeds a {architecture}",
+                mend="pretrain again with the present configs",
+            )
+    for key, tensor in source.tensors.items():
+        if is_counter(key):
+            continue
+        if key not in target:
+            raise WeightsError(
+                source.path,
+                found=f"a tensor {source.source_keys[key]} that {architecture} does not have",
+                expected=expected,
+                mend=f"give weights of {architecture}",
+            )
+        if tensor.shape != target[key].shape:
+            raise WeightsError(
+                source.path,
+                found=f"{source.source_keys[key]} of shape {tuple(tensor.shape)}",
+                expected=f"shape {tuple(target[key].shape)} as in {architecture}",
+                mend=f"give weights of {architecture}",
+            )
+        if not tensor.isfinite().all():
+            raise WeightsError(
+                source.path,
+                found=f"NaN or infinity in {source.source_keys[key]}",
+                expected="finite weights",
+                mend="the training that wrote them diverged: train again",
+            )
