@@ -37,3 +37,9 @@ class QuietRunner(Runner):
     def build_logger(self, *_: Any, **__: Any) -> MMLogger:
         """The current log, in place of one more."""
         return MMLogger.get_current_instance()
+
+    def _init_model_weights(self) -> None:
+        """Leaves the weights alone: they are set, and certified, before a Runner is built.
+
+        mmengine's own version draws every module anew that was not initialised by mmengine itself.
+        """

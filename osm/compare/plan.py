@@ -1,0 +1,268 @@
+"""The plan of a comparison: arms × detectors × seeds, everything checked before the first cell runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from osm.compare.study import ArmInfo, SkippedCell
+from osm.detection.arms import Init, imagenet_weights
+from osm.detection.recipe import Recipe, check_words, load_recipe, read_config
+from osm.errors import ConfigError, WeightsError
+from osm.files import sha256_file
+from osm.transfer.architectures import build_backbone
+from osm.transfer.load import fits, load_backbone
+from osm.transfer.weights import read_weights
+
+#: The arm that every comparison has: the floor.
+FLOOR = "scratch"
+KEYS = ("title", "detectors", "seeds", "min_coverage", "overrides", "caveats")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An arm as asked for.
+
+    Attributes:
+        name: Name in tables and folders.
+        kind: ``scratch``, ``imagenet`` or ``osm``.
+        paths: Files of weights, one an architecture; empty for ``scratch`` and for downloads.
+    """
+
+    name: str
+    kind: str
+    paths: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm × one detector × one seed, ready to run.
+
+    Attributes:
+        recipe: The detector's recipe.
+        arm: Name of the arm.
+        init: How the backbone starts.
+        seed: Seed of the cell.
+        min_coverage: Least fraction of the backbone's tensors that the weights must fill.
+        fingerprint: Of everything that decides the result but the data.
+    """
+
+    recipe: Recipe
+    arm: str
+    init: Init
+    seed: int
+    min_coverage: float
+    fingerprint: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the cell lies below the work directory."""
+        return Path("cells") / self.recipe.detector / self.arm / f"seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison, resolved.
+
+    Attributes:
+        title: Headline of the report.
+        recipes: One a detector.
+        arms: The arms, ``scratch`` first, as the report names them.
+        seeds: Seeds of every detector × arm.
+        cells: What to run, seed by seed, so that an unfinished comparison is balanced.
+        skipped: Detector × arm without weights.
+        caveats: What a reader must know before any figure.
+        min_coverage: Kind of arm → least coverage.
+    """
+
+    title: str
+    recipes: tuple[Recipe, ...]
+    arms: tuple[ArmInfo, ...]
+    seeds: tuple[int, ...]
+    cells: tuple[Cell, ...]
+    skipped: tuple[SkippedCell, ...]
+    caveats: tuple[str, ...]
+    min_coverage: dict[str, float]
+
+
+def parse_arm(text: str) -> Arm:
+    """Read ``NAME`` or ``NAME=PATH``.
+
+    A name that begins with ``imagenet`` is of that kind, ``scratch`` is the floor, all others are
+    backbones pretrained by matching (``osm``, ``osm-shuffled``, …).
+
+    Raises:
+        ConfigError: A name without a path that needs one, or a name that makes no folder.
+    """
+    name, equals, path = text.partition("=")
+    if not name or not name.replace("-", "").replace("_", "").isalnum():
+        raise ConfigError(
+            "--arm", found=repr(text), expected="NAME=PATH, NAME of letters, digits, - and _", mend="correct the option"
+        )
+    kind = FLOOR if name == FLOOR else "imagenet" if name.startswith("imagenet") else "osm"
+    if bool(path) == (kind == FLOOR) and kind != "imagenet":
+        expected = "scratch alone, which takes no weights" if kind == FLOOR else f"{name}=PATH"
+        raise ConfigError("--arm", found=repr(text), expected=expected, mend="correct the option")
+    if equals and not path:
+        raise ConfigError("--arm", found=repr(text), expected=f"{name}=PATH", mend="give the file after =")
+    return Arm(name, kind, (Path(path),) if path else ())
+
+
+def gather_arms(texts: Sequence[str]) -> list[Arm]:
+    """Arms of the command line: the floor first, paths of a repeated name (other architectures) together."""
+    arms = {FLOOR: Arm(FLOOR, FLOOR)}
+    for arm in map(parse_arm, texts):
+        known = arms.get(arm.name, arm)
+        arms[arm.name] = Arm(arm.name, arm.kind, tuple(dict.fromkeys((*known.paths, *arm.paths))))
+    return list(arms.values())
+
+
+def make_plan(
+    config: str | Path,
+    arms: Sequence[Arm],
+    *,
+    seeds: Sequence[int] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Resolve a config of ``configs/compare`` with the arms of a user.
+
+    Args:
+        config: The config file. ``detectors`` are paths of detection configs, relative to it;
+            ``overrides`` (dotted keys) apply to each of them.
+        arms: The arms.
+        seeds: In place of the config's.
+        overrides: Further overrides of the detection configs, applied last.
+
+    Raises:
+        ConfigError: A setting is wrong.
+        WeightsError: An arm's file is broken, fits no detector or covers too little: nothing has run yet.
+    """
+    values = read_config(config)
+    check_words(config, "the config", set(values), KEYS)
+    for key in ("title", "detectors", "seeds"):
+        if not values.get(key):
+            raise ConfigError(config, found=f"no {key}", expected=f"a line {key} = …", mend="add it")
+    common = {**values.get("overrides", {}), **(overrides or {})}
+    recipes = tuple(load_recipe(Path(config).parent / path, common) for path in values["detectors"])
+    names = [recipe.detector for recipe in recipes]
+    if len(set(names)) < len(names):
+        raise ConfigError(config, found=f"detectors {names}", expected="different names", mend="rename one")
+    min_coverage = dict(values.get("min_coverage", {}))
+    check_words(config, "min_coverage", set(min_coverage), ("imagenet", "osm"))
+
+    chosen = tuple(dict.fromkeys(seeds or values["seeds"]))
+    infos, skipped = [], []
+    starts: dict[tuple[str, str], Init] = {}
+    for arm in arms:
+        info, own = _resolve(arm, recipes, min_coverage.get(arm.kind, 1.0))
+        infos.append(info)
+        for recipe in recipes:
+            start = own[recipe.detector]
+            if isinstance(start, Init):
+                starts[recipe.detector, arm.name] = start
+            else:
+                skipped.append(SkippedCell(recipe.detector, arm.name, start))
+    cells = [
+        _cell(recipe, arm, starts[recipe.detector, arm.name], seed, min_coverage.get(arm.kind, 1.0))
+        for seed in chosen
+        for recipe in recipes
+        for arm in arms
+        if (recipe.detector, arm.name) in starts
+    ]
+    return Plan(
+        title=values["title"],
+        recipes=recipes,
+        arms=tuple(infos),
+        seeds=chosen,
+        cells=tuple(cells),
+        skipped=tuple(skipped),
+        caveats=tuple(values.get("caveats", ())),
+        min_coverage=min_coverage,
+    )
+
+
+def _resolve(arm: Arm, recipes: Sequence[Recipe], min_coverage: float) -> tuple[ArmInfo, dict[str, Init | str]]:
+    """The arm as the report names it, and per detector its start, or why there is none."""
+    if arm.kind == FLOOR:
+        note = "random start, drawn by the scheme of whatever stays random in the other arms"
+        return ArmInfo(arm.name, arm.name, arm.kind, None, note), {r.detector: Init(FLOOR) for r in recipes}
+    own: dict[str, Init | str] = {}
+    used, notes, partial = [], [], False
+    for recipe in recipes:
+        path = _weights_for(arm, recipe.architecture)
+        if path is None:
+            own[recipe.detector] = f"no weights of {recipe.architecture} were given"
+            continue
+        own[recipe.detector] = Init(arm.kind, path)
+        if path in used:
+            continue
+        used.append(path)
+        # a trial load: too little coverage has to be said now, not after hours of other cells
+        certificate = load_backbone(
+            build_backbone(recipe.architecture), path, architecture=recipe.architecture, min_coverage=min_coverage
+        )
+        if not certificate.complete:
+            partial = True
+            notes.append(
+                f"{path.name} fills {len(certificate.filled)} of {len(certificate.filled) + len(certificate.random)} "
+                f"tensors of {recipe.architecture}, the rest stays random"
+            )
+        card = read_weights(path).card
+        if card is not None:
+            notes.extend(_start_notes(path, card.start, card.data))
+    if not used:
+        return _unfit(arm, recipes)
+    label = f"{arm.name} (partial)" if partial else arm.name
+    return ArmInfo(arm.name, label, arm.kind, ", ".join(map(str, used)), "; ".join(notes)), own
+
+
+def _weights_for(arm: Arm, architecture: str) -> Path | None:
+    if not arm.paths:
+        return imagenet_weights(architecture)
+    backbone = build_backbone(architecture)
+    fitting = [path for path in arm.paths if fits(path, backbone, architecture=architecture)]
+    if len(fitting) > 1:
+        raise ConfigError(
+            f"--arm {arm.name}",
+            found=f"{len(fitting)} files of {architecture}: {', '.join(map(str, fitting))}",
+            expected="one file an architecture",
+            mend="give the others another arm's name",
+        )
+    return fitting[0] if fitting else None
+
+
+def _unfit(arm: Arm, recipes: Sequence[Recipe]) -> tuple[ArmInfo, dict[str, Init | str]]:
+    """Raise what loading the arm's first file into the first detector says."""
+    recipe = recipes[0]
+    load_backbone(build_backbone(recipe.architecture), arm.paths[0], architecture=recipe.architecture)
+    raise WeightsError(
+        arm.paths[0], found="weights that fit no detector", expected=recipe.architecture, mend="give others"
+    )
+
+
+def _start_notes(path: Path, start: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
+    notes = []
+    coverage = start.get("coverage")
+    if start.get("source") and coverage is not None:
+        extent = "partial, " if coverage < 1 else ""
+        source = Path(start["source"]).name
+        notes.append(f"{path.name}: its branches started from {source} ({extent}coverage {coverage:.2f})")
+    if data.get("simulated"):
+        notes.append(f"{path.name} was pretrained on simulated pairs")
+    return notes
+
+
+def _cell(recipe: Recipe, arm: Arm, init: Init, seed: int, min_coverage: float) -> Cell:
+    decides = {
+        "recipe": recipe.settings(),
+        "kind": arm.kind,
+        "weights": sha256_file(init.path) if init.path else None,
+        "min_coverage": min_coverage,
+        "seed": seed,
+    }
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
+    return Cell(recipe, arm.name, init, seed, min_coverage, digest)

@@ -1,0 +1,75 @@
+"""The report of a comparison: one page for people, one text for repositories, one JSON file for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from osm.compare.report import paper
+from osm.compare.report.settings import jsonable
+from osm.compare.report.tables import COUNTS, FIGURES, PLACES, count, deltas, figure, ordered_cells, summaries
+from osm.compare.study import Study
+from osm.files import write_json, write_text
+
+FORMAT = 1
+
+
+def write_report(study: Study, out: Path) -> Path:
+    """Write ``report.json``, ``report.md`` and, last, ``index.html`` into ``out``.
+
+    AP is a fraction in [0, 1] in JSON (null where there was no truth) and stands in points (×100) in the other two.
+
+    Args:
+        study: The comparison, whole or as far as it has come; its cells' folders are read.
+        out: Folder, created if need be; earlier reports in it are replaced file by file.
+
+    Returns:
+        The path of ``index.html``.
+
+    Raises:
+        DataError: A file of a cell is there but broken.
+    """
+    from osm.compare.report import html, markdown
+    from osm.compare.report.evidence import read_evidence
+
+    evidence = read_evidence(study)
+    # everything is rendered before anything is written: no report is half new
+    content, text, page = to_json(study), markdown.render(study, evidence), html.render(study, evidence)
+    write_json(out / "report.json", content)
+    write_text(out / "report.md", text)
+    write_text(out / "index.html", page)
+    return out / "index.html"
+
+
+def to_json(study: Study) -> dict[str, Any]:
+    """The content of ``report.json``."""
+    cells = []
+    for cell in ordered_cells(study):
+        row: dict[str, Any] = {"detector": cell.detector, "arm": cell.arm, "seed": cell.seed}
+        row |= {name: figure(cell, name) for name in FIGURES}
+        row |= {f"{name}_{place}": count(cell, f"{name}_{place}") for place in PLACES for name in COUNTS}
+        cells.append(row | {"coverage": cell.coverage, "seconds": cell.seconds})
+    differences = []
+    for delta in deltas(study):
+        per_seed = [{"seed": seed, "delta": value} for seed, value in delta.per_seed]
+        differences.append(asdict(delta) | {"per_seed": per_seed})
+    content = {
+        "format": FORMAT,
+        "title": study.title,
+        "cells": cells,
+        "deltas": differences,
+        "summary": [asdict(row) for row in summaries(study)],
+        "arms": [asdict(arm) for arm in study.arms],
+        "detectors": study.detectors,
+        "seeds": study.seeds,
+        "baseline": study.baseline,
+        "skipped": [asdict(one) for one in study.skipped],
+        "caveats": study.caveats,
+        "data": study.data,
+        "settings": study.settings,
+        "versions": study.versions,
+        "paper": paper.to_json(),
+    }
+    made: dict[str, Any] = jsonable(content)
+    return made

@@ -1,0 +1,235 @@
+"""Running a comparison cell by cell: what is finished stays, what was interrupted runs again."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from osm.compare.plan import FLOOR, Cell, Plan
+from osm.compare.study import ArmInfo, CellResult, SkippedCell, Study
+from osm.compat.versions import git_revision, package_versions
+from osm.data.scenes import Scene
+from osm.detection.finetune import Finetuned, finetune, read_split
+from osm.errors import ConfigError, DataError
+from osm.files import exclusive, read_json, write_json
+
+PLAN = "plan.json"
+CELL = "cell.json"
+FORMAT = 1
+
+#: Called with the cell's number, what is under way in it, units done and units in all.
+Progress = Callable[[int, str, int, int], None]
+
+
+def run_plan(
+    plan: Plan,
+    *,
+    data_root: Path,
+    work_dir: Path,
+    progress: Progress = lambda cell, what, done, total: None,
+    finished: Callable[[int, CellResult, bool], None] = lambda cell, result, fresh: None,
+) -> Study:
+    """Run every cell that is not finished, and return the study.
+
+    Args:
+        plan: The plan.
+        data_root: Folder of the data set.
+        work_dir: Folder of the comparison; may hold finished cells.
+        progress: Told what is under way.
+        finished: Told of each cell that is finished, and whether it ran just now.
+
+    Raises:
+        ConfigError: The folder holds a cell of other settings or data; or another run is in it.
+        OSMError: From the cells.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with exclusive(work_dir):
+        data, digest = describe_data(plan, data_root)
+        fingerprints = [_fingerprint(cell, digest) for cell in plan.cells]
+        done = [_finished(work_dir / cell.folder, mark) for cell, mark in zip(plan.cells, fingerprints, strict=True)]
+        _write_plan(plan, data, work_dir)
+        for number, (cell, mark) in enumerate(zip(plan.cells, fingerprints, strict=True)):
+            if not done[number]:
+                _run_cell(cell, mark, data_root, work_dir, partial(progress, number))
+            finished(number, read_cell(work_dir / cell.folder), not done[number])
+    return load_study(work_dir)
+
+
+def _run_cell(
+    cell: Cell, fingerprint: str, data_root: Path, work_dir: Path, progress: Callable[[str, int, int], None]
+) -> None:
+    folder = work_dir / cell.folder
+    # what lies here without a cell.json was interrupted
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    result = finetune(
+        cell.recipe,
+        init=cell.init,
+        data_root=data_root,
+        work_dir=folder,
+        seed=cell.seed,
+        min_coverage=cell.min_coverage,
+        cache=work_dir / "cache",
+        keep_weights=False,
+        progress=progress,
+    )
+    write_json(folder / CELL, _cell_json(cell, fingerprint, result))
+
+
+def _cell_json(cell: Cell, fingerprint: str, result: Finetuned) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "detector": cell.recipe.detector,
+        "arm": cell.arm,
+        "seed": cell.seed,
+        "init": str(cell.init),
+        "fingerprint": fingerprint,
+        **result.to_json(),
+    }
+
+
+def _fingerprint(cell: Cell, data_digest: str) -> str:
+    return hashlib.sha256(f"{cell.fingerprint} {data_digest}".encode()).hexdigest()
+
+
+def _finished(folder: Path, fingerprint: str) -> bool:
+    path = folder / CELL
+    if not path.is_file():
+        return False
+    found = read_json(path).get("fingerprint")
+    if found != fingerprint:
+        raise ConfigError(
+            path,
+            found="a finished cell of other settings, weights or data",
+            expected="the present ones",
+            mend="use another --work-dir, or delete that cell's folder to run it again",
+        )
+    return True
+
+
+def describe_data(plan: Plan, data_root: Path) -> tuple[dict[str, Any], str]:
+    """Facts of the data for the report, and a digest of labels and image sizes.
+
+    Raises:
+        DataError: The data are broken, or no ship is to be found in the test scenes.
+    """
+    digest = hashlib.sha256()
+    parts = {}
+    for recipe in plan.recipes:
+        train, test = read_split(recipe, data_root)
+        if not any(np.count_nonzero(~scene.ignore) for scene in test):
+            raise DataError(
+                data_root, found="test scenes without a ship", expected="at least one", mend="correct data.test_split"
+            )
+        for scene in (*train, *test):
+            digest.update(_scene_state(scene))
+        parts[recipe.detector] = {
+            "kind": recipe.data.kind,
+            "train_scenes": len(train),
+            "train_ships": _ships(train),
+            "test_scenes": len(test),
+            "test_ships": _ships(test),
+            "test_split": recipe.data.test_split,
+            "radiometry": recipe.data.radiometry,
+        }
+    first = parts[plan.recipes[0].detector]
+    simulated = (data_root / "SIMULATED.json").is_file()
+    facts = {**first, "root": data_root.resolve().name, "simulated": simulated}
+    if any(part != first for part in parts.values()):
+        facts["by_detector"] = parts
+    return facts, digest.hexdigest()
+
+
+def _ships(scenes: Sequence[Scene]) -> int:
+    return sum(int(np.count_nonzero(~scene.ignore)) for scene in scenes)
+
+
+def _scene_state(scene: Scene) -> bytes:
+    size = scene.image_path.stat().st_size
+    header = f"{scene.scene_id} {scene.width_px} {scene.height_px} {size} ".encode()
+    return header + scene.boxes.tobytes() + scene.ignore.tobytes()
+
+
+def _write_plan(plan: Plan, data: dict[str, Any], work_dir: Path) -> None:
+    write_json(
+        work_dir / PLAN,
+        {
+            "format": FORMAT,
+            "title": plan.title,
+            "data": data,
+            "arms": [asdict(arm) for arm in plan.arms],
+            "detectors": [recipe.detector for recipe in plan.recipes],
+            "seeds": list(plan.seeds),
+            "skipped": [asdict(entry) for entry in plan.skipped],
+            "settings": {
+                "min_coverage": plan.min_coverage,
+                "detectors": {recipe.detector: recipe.settings() for recipe in plan.recipes},
+            },
+            "versions": {**package_versions(), "git revision": git_revision()},
+            "baseline": FLOOR,
+            "caveats": list(plan.caveats) + caveats(plan, data),
+        },
+    )
+
+
+def caveats(plan: Plan, data: dict[str, Any]) -> list[str]:
+    """What must stand beside the figures, from the facts of the plan."""
+    found = []
+    if data["simulated"]:
+        found.append("Simulated data: the figures show that the chain works and say nothing about real SAR images.")
+    if len(plan.seeds) < 3:
+        count = "One seed" if len(plan.seeds) == 1 else f"{len(plan.seeds)} seeds"
+        found.append(f"{count}: too few to tell a difference between arms from the spread between runs.")
+    found.extend(f"Arm {arm.label}: {arm.note}." for arm in plan.arms if arm.note and arm.kind != FLOOR)
+    return found
+
+
+def read_cell(folder: Path) -> CellResult:
+    """Read a finished cell."""
+    values = read_json(folder / CELL)
+    return CellResult(
+        detector=values["detector"],
+        arm=values["arm"],
+        seed=values["seed"],
+        tile=values["tile"],
+        scene=values["scene"],
+        seconds=values["seconds"],
+        coverage=values["coverage"],
+        folder=folder,
+    )
+
+
+def load_study(work_dir: Path) -> Study:
+    """Read a comparison back from its folder: the plan, and the cells that are finished.
+
+    Raises:
+        DataError: There is no plan.
+    """
+    plan = read_json(work_dir / PLAN)
+    cells = [
+        read_cell(folder)
+        for detector in plan["detectors"]
+        for arm in plan["arms"]
+        for seed in plan["seeds"]
+        if (folder := work_dir / "cells" / detector / arm["name"] / f"seed{seed}").joinpath(CELL).is_file()
+    ]
+    return Study(
+        title=plan["title"],
+        data=plan["data"],
+        arms=tuple(ArmInfo(**arm) for arm in plan["arms"]),
+        detectors=tuple(plan["detectors"]),
+        seeds=tuple(plan["seeds"]),
+        cells=tuple(cells),
+        skipped=tuple(SkippedCell(**entry) for entry in plan["skipped"]),
+        settings=plan["settings"],
+        versions=plan["versions"],
+        baseline=plan["baseline"],
+        caveats=tuple(plan["caveats"]),
+    )

@@ -1,0 +1,77 @@
+"""What a finished comparison consists of: the records that the report is rendered from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: Names of the figures of one cell, of tiles and of whole scenes alike.
+METRICS = ("ap50", "ap50_voc07", "ap50_coco", "ap_coco")
+
+
+@dataclass(frozen=True)
+class ArmInfo:
+    """One way to initialise a detector.
+
+    Attributes:
+        name: As on the command line, e.g. ``imagenet``.
+        label: As in tables, e.g. ``imagenet (partial)``.
+        kind: ``scratch``, ``imagenet`` or ``osm``.
+        source: File or folder the weights came from; None for ``scratch``.
+        note: What a reader has to know about this arm, possibly empty.
+    """
+
+    name: str
+    label: str
+    kind: str
+    source: str | None
+    note: str
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One finished cell: one arm × one detector × one seed.
+
+    Attributes:
+        tile: Figures per tile: ``METRICS`` as fractions, ``truth_count``, ``detection_count``.
+        scene: The same per whole scene, detections of overlapping tiles merged.
+        seconds: Wall time of training and inference.
+        coverage: Fraction of the detector's backbone tensors that the arm filled; None for scratch.
+        folder: Where ``predictions.json`` and the other files of the cell lie.
+    """
+
+    detector: str
+    arm: str
+    seed: int
+    tile: dict[str, float]
+    scene: dict[str, float]
+    seconds: float
+    coverage: float | None
+    folder: Path
+
+
+@dataclass(frozen=True)
+class SkippedCell:
+    """A detector × arm that was not run, and why."""
+
+    detector: str
+    arm: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A comparison, whole or as far as it has come."""
+
+    title: str
+    data: dict[str, Any]
+    arms: tuple[ArmInfo, ...]
+    detectors: tuple[str, ...]
+    seeds: tuple[int, ...]
+    cells: tuple[CellResult, ...]
+    skipped: tuple[SkippedCell, ...]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    baseline: str
+    caveats: tuple[str, ...]

@@ -1,0 +1,286 @@
+"""Fine-tuning one detector from one start, and scoring it: stage 2 from end to end."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from osm.data.radiometry import Radiometry
+from osm.data.scenes import Scene, read_scenes
+from osm.detection.arms import Init, imagenet_weights
+from osm.detection.recipe import Recipe
+from osm.detection.tiles import SceneStore, training_scenes, training_tiles
+from osm.errors import ConfigError, DataError
+from osm.files import atomic_path, write_json
+from osm.transfer.certificate import Certificate
+
+if TYPE_CHECKING:
+    from mmengine.model import BaseModel
+
+    from osm.detection.evaluate import AP
+
+#: Called with what is under way, units done and units in all.
+Progress = Callable[[str, int, int], None]
+
+METRICS = "metrics.json"
+PREDICTIONS = "predictions.json"
+CERTIFICATE = "certificate.json"
+TRAINING = "training.json"
+CONFIG = "config.py"
+WEIGHTS = "detector.safetensors"
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Finetuned:
+    """What one fine-tuning gave.
+
+    Attributes:
+        tile: Figures per tile, fractions in [0, 1], None where there is no truth.
+        scene: Figures per whole scene.
+        certificate: Proof of what the backbone started from.
+        train_tiles: Tiles trained on.
+        seconds: Wall time of training and inference.
+    """
+
+    tile: dict[str, float | None]
+    scene: dict[str, float | None]
+    certificate: Certificate
+    train_tiles: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``metrics.json``."""
+        return {
+            "tile": self.tile,
+            "scene": self.scene,
+            "coverage": self.certificate.coverage if self.certificate.source else None,
+            "train_tiles": self.train_tiles,
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def read_split(recipe: Recipe, data_root: Path) -> tuple[list[Scene], list[Scene]]:
+    """Training scenes (the fraction taken) and test scenes of a recipe.
+
+    Raises:
+        DataError: The data are broken, or a scene is in both parts.
+    """
+    data = recipe.data
+    train = read_scenes(data.kind, data_root, data.train_split, data.test_ids)
+    test = read_scenes(data.kind, data_root, data.test_split, data.test_ids)
+    both = sorted({scene.scene_id for scene in train} & {scene.scene_id for scene in test})
+    if both:
+        raise DataError(
+            data_root,
+            found=f"{len(both)} scenes in {data.train_split} and in {data.test_split} ({both[0]} first)",
+            expected="parts without a common scene",
+            mend="correct the split files",
+        )
+    return training_scenes(train, data.train_fraction, data.subset_seed), test
+
+
+def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> None:
+    """Make a folder ready for one run.
+
+    Raises:
+        ConfigError: A run is there, finished or not, and nothing was said about it.
+    """
+    if overwrite:
+        # our own files by name: a mistyped folder must not lose anything else
+        for name in (METRICS, PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS):
+            (work_dir / name).unlink(missing_ok=True)
+        shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
+    elif (work_dir / METRICS).is_file():
+        raise ConfigError(
+            work_dir, found="a finished run", expected="a new folder", mend="use another --work-dir, or --overwrite"
+        )
+    elif (work_dir / CERTIFICATE).is_file() and not resume:
+        raise ConfigError(
+            work_dir,
+            found="an interrupted run",
+            expected="a new folder",
+            mend="continue it with --resume, or discard it with --overwrite",
+        )
+
+
+def finetune(
+    recipe: Recipe,
+    *,
+    init: Init,
+    data_root: Path,
+    work_dir: Path,
+    seed: int = 0,
+    min_coverage: float = 1.0,
+    cache: Path | None = None,
+    keep_weights: bool = True,
+    resume: bool = False,
+    launcher: str = "none",
+    tensorboard: bool = False,
+    progress: Progress = lambda what, done, total: None,
+) -> Finetuned:
+    """Train a detector from a start, search the test scenes and score what it found.
+
+    Writes ``certificate.json``, ``training.json``, ``predictions.json``, ``config.py``, the log, if asked
+    ``detector.safetensors``, and last ``metrics.json``: where that is, everything is.
+
+    Args:
+        recipe: What to train on what.
+        init: How the backbone starts.
+        data_root: Folder of the data set.
+        work_dir: Where to write.
+        seed: Seed of the random weights, the order of tiles and their turns.
+        min_coverage: Least fraction of the backbone's tensors that the weights must fill.
+        cache: Folder of decoded scenes, shared by runs; below ``work_dir`` if None.
+        keep_weights: Whether to write the detector.
+        resume: Continue from the last checkpoint in ``work_dir``, if there is one.
+        launcher: ``none``, ``pytorch`` or ``slurm``, as in mmengine.
+        tensorboard: Whether to write TensorBoard events too.
+        progress: Told what is under way.
+
+    Raises:
+        OSMError: Data, weights or settings that a user can mend.
+    """
+    from osm.compat.runner import open_log
+    from osm.detection.engine import build_detector
+    from osm.detection.evaluate import average_precision
+    from osm.detection.inference import predict_scenes
+
+    started = time.monotonic()
+    train_scenes, test_scenes = read_split(recipe, data_root)
+    store = SceneStore(cache or work_dir / "cache", Radiometry.parse(recipe.data.radiometry))
+    weights = imagenet_weights(recipe.architecture) if str(init) == "imagenet" else init.path
+    open_log(work_dir / "train.log")
+    model, certificate = build_detector(recipe, seed=seed, weights=weights, min_coverage=min_coverage)
+    certificate.write(work_dir / CERTIFICATE)
+
+    tiles = training_tiles(train_scenes, recipe.data)
+    if len(tiles) < recipe.train.batch_size:
+        raise DataError(
+            data_root,
+            found=f"{len(tiles)} training tiles",
+            expected=f"at least train.batch_size = {recipe.train.batch_size}",
+            mend="use more scenes or a smaller batch",
+        )
+    runner = _runner(recipe, model, certificate, tiles, store, work_dir, seed, launcher, tensorboard, resume, progress)
+    runner.train()
+    predictions = predict_scenes(
+        model,
+        test_scenes,
+        store,
+        recipe.data,
+        recipe.test,
+        lambda done, total: progress("search", done, total),
+    )
+    predictions.write(work_dir / PREDICTIONS)
+    if keep_weights:
+        _save(model, work_dir / WEIGHTS, recipe)
+    result = Finetuned(
+        tile=_figures(average_precision(predictions.tile_results())),
+        scene=_figures(average_precision(predictions.scene_results())),
+        certificate=certificate,
+        train_tiles=len(tiles),
+        seconds=time.monotonic() - started,
+    )
+    write_json(
+        work_dir / METRICS,
+        {"detector": recipe.detector, "init": str(init), "seed": seed, **result.to_json()},
+    )
+    shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
+    return result
+
+
+def _figures(found: AP) -> dict[str, float | None]:
+    # JSON has no nan: an AP without any truth is null
+    return {name: None if math.isnan(value) else value for name, value in found.figures().items()}
+
+
+def _runner(
+    recipe: Recipe,
+    model: BaseModel,
+    certificate: Certificate,
+    tiles: list[Any],
+    store: SceneStore,
+    work_dir: Path,
+    seed: int,
+    launcher: str,
+    tensorboard: bool,
+    resume: bool,
+    progress: Progress,
+) -> Any:
+    import torch
+    from mmengine.config import Config
+    from mmengine.dataset import pseudo_collate
+    from torch.utils.data import DataLoader
+
+    import osm.compat.amp  # noqa: F401  (registers the optimiser wrapper)
+    from osm.compat.checkpoints import trust_mmengine_checkpoints
+    from osm.compat.runner import QuietRunner
+    from osm.detection.dataset import TileDataset, TurningSampler
+    from osm.detection.engine import optim_wrapper, schedulers
+    from osm.detection.hooks import CertificateHook, CurveHook
+
+    trust_mmengine_checkpoints()
+    with atomic_path(work_dir / CONFIG) as temporary:
+        Config(recipe.settings()).dump(temporary)
+    config = Config.fromfile(work_dir / CONFIG)
+    settings = recipe.train
+    dataset = TileDataset(tiles, store, recipe.data.tile_px)
+    loader = DataLoader(
+        dataset,
+        batch_size=settings.batch_size,
+        sampler=TurningSampler(dataset, seed, settings.augment),
+        drop_last=True,
+        collate_fn=pseudo_collate,
+    )
+    checkpoint: dict[str, Any] | None = None
+    if settings.checkpoint_epochs:
+        checkpoint = {
+            "type": "CheckpointHook",
+            "interval": settings.checkpoint_epochs,
+            "max_keep_ckpts": 1,
+            "out_dir": str(work_dir / CHECKPOINTS),
+        }
+    backends = [{"type": "LocalVisBackend"}] + ([{"type": "TensorboardVisBackend"}] if tensorboard else [])
+    last = _last_checkpoint(work_dir / CHECKPOINTS) if resume else None
+    return QuietRunner(
+        model=model.to(memory_format=torch.channels_last),
+        work_dir=str(work_dir),
+        train_dataloader=loader,
+        train_cfg={"by_epoch": True, "max_epochs": settings.epochs},
+        optim_wrapper=optim_wrapper(settings),
+        param_scheduler=schedulers(settings, len(loader)),
+        default_hooks={"checkpoint": checkpoint, "logger": {"type": "LoggerHook", "interval": 10}},
+        custom_hooks=[
+            CertificateHook(certificate),
+            CurveHook(work_dir / TRAINING, lambda done, total: progress("train", done, total)),
+        ],
+        visualizer={"type": "Visualizer", "vis_backends": backends},
+        default_scope="mmdet",
+        launcher=launcher,
+        load_from=str(last) if last else None,
+        resume=last is not None,
+        randomness={"seed": seed},
+        cfg=config,
+    )
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    pointers = list(folder.rglob("last_checkpoint"))
+    return Path(pointers[0].read_text().strip()) if pointers else None
+
+
+def _save(model: BaseModel, path: Path, recipe: Recipe) -> None:
+    import json
+
+    from safetensors.torch import save_file
+
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    settings = json.dumps(recipe.settings(), default=str)
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"osm.recipe": settings})

@@ -1,0 +1,74 @@
+"""What is watched while a detector trains: the weights at the first step, the loss, the clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from osm.errors import OSMError
+from osm.files import read_json, write_json
+from osm.transfer.certificate import Certificate
+
+
+class DivergedError(OSMError):
+    """The loss of a training run is no longer a number."""
+
+
+class CertificateHook(Hook):
+    """Checks, at the last moment before the first step, that the certified weights are still there."""
+
+    priority = "LOWEST"
+
+    def __init__(self, certificate: Certificate) -> None:
+        self.certificate = certificate
+
+    def before_train(self, runner: Any) -> None:
+        """Compare hashes; a resumed run has moved on from its start and is left alone."""
+        if runner.iter == 0:
+            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            self.certificate.check(model.backbone)
+
+
+class CurveHook(Hook):
+    """Keeps the loss of every step, writes ``training.json`` and reports progress.
+
+    Args:
+        path: The file to write at the end of every epoch.
+        progress: Called with steps done and steps in all.
+    """
+
+    def __init__(self, path: Path, progress: Callable[[int, int], None]) -> None:
+        self.path = path
+        self.progress = progress
+        self.points: list[dict[str, float]] = []
+
+    def before_train(self, runner: Any) -> None:
+        """Take up the curve of the run that is resumed."""
+        if runner.iter and self.path.is_file():
+            self.points = [point for point in read_json(self.path) if point["step"] <= runner.iter]
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        """Record one step; stop if the loss is no number."""
+        loss = float((outputs or {})["loss"].detach())
+        step = runner.iter + 1
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"step {step}",
+                found=f"a loss of {loss}",
+                expected="a finite loss",
+                mend="lower train.optimizer.lr or set train.precision='float32'",
+            )
+        epoch = runner.epoch + (batch_idx + 1) / len(runner.train_dataloader)
+        self.points.append({"step": step, "epoch": epoch, "loss": loss, "lr": runner.optim_wrapper.get_lr()["lr"][0]})
+        self.progress(step, runner.max_iters)
+
+    def after_train_epoch(self, runner: Any) -> None:
+        """Write what there is."""
+        write_json(self.path, self.points)

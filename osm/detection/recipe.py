@@ -1,0 +1,267 @@
+"""A detection recipe: the small vocabulary of ``configs/detect``, checked word by word."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from osm.errors import ConfigError
+from osm.transfer.architectures import architecture
+
+#: Top-level names a detection config may set; ``model`` is mmdet's own vocabulary.
+KEYS = ("detector", "architecture", "model", "data", "train", "test")
+#: What mmdet's configs bring along by inheritance and this engine replaces.
+INHERITED = (
+    "auto_scale_lr",
+    "backend_args",
+    "data_preprocessor",
+    "data_root",
+    "dataset_type",
+    "default_hooks",
+    "default_scope",
+    "env_cfg",
+    "input_size",
+    "load_from",
+    "log_level",
+    "log_processor",
+    "optim_wrapper",
+    "param_scheduler",
+    "resume",
+    "test_cfg",
+    "test_dataloader",
+    "test_evaluator",
+    "test_pipeline",
+    "train_cfg",
+    "train_dataloader",
+    "train_pipeline",
+    "val_cfg",
+    "val_dataloader",
+    "val_evaluator",
+    "vis_backends",
+    "visualizer",
+)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which scenes, and how they become tiles.
+
+    Attributes:
+        kind: A kind of ``osm.data.scenes``.
+        train_split: Split to train on.
+        test_split: Split to score.
+        test_ids: Scene ids of the test split, for data sets without split files.
+        radiometry: How pixels become 8 bits, as ``osm.data.radiometry`` spells it.
+        tile_px: Side of a square tile.
+        overlap_px: Overlap of neighbouring tiles, in training and at test time.
+        min_visible: Least visible fraction of a box for it to count in a tile.
+        empty_fraction: Training tiles without ships, per tile with ships.
+        train_fraction: Fraction of the training scenes used; smaller sets are subsets of larger ones.
+        subset_seed: Seed of that choice and of the choice of empty tiles, the same in every cell.
+    """
+
+    kind: str = "air-sarship-1.0"
+    train_split: str = "train"
+    test_split: str = "test"
+    test_ids: tuple[str, ...] | None = None
+    radiometry: str = "none"
+    tile_px: int = 512
+    overlap_px: int = 128
+    min_visible: float = 0.5
+    empty_fraction: float = 0.1
+    train_fraction: float = 1.0
+    subset_seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a detector is fine-tuned; the same in every arm.
+
+    Attributes:
+        epochs: Passes over the training tiles.
+        batch_size: Tiles a step.
+        optimizer: A torch optimiser's ``type`` and settings.
+        warmup_steps: Steps of linear warm-up.
+        schedule: ``cosine`` (to a hundredth), ``step`` (÷10 at 2/3 and 8/9) or ``constant``.
+        clip_norm: Largest norm of the gradient; 0 for no limit.
+        precision: ``bfloat16`` or ``float32``.
+        augment: Flips and quarter turns.
+        checkpoint_epochs: Epochs between checkpoints to resume from; 0 for none.
+    """
+
+    epochs: int = 12
+    batch_size: int = 8
+    optimizer: Mapping[str, Any] = field(
+        default_factory=lambda: {"type": "SGD", "lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}
+    )
+    warmup_steps: int = 100
+    schedule: str = "cosine"
+    clip_norm: float = 10.0
+    precision: str = "bfloat16"
+    augment: bool = True
+    checkpoint_epochs: int = 1
+
+
+@dataclass(frozen=True)
+class TestSettings:
+    """How whole scenes are searched.
+
+    Attributes:
+        batch_size: Tiles a forward pass.
+        precision: ``bfloat16`` or ``float32``.
+        merge_iou: Detections of a scene that overlap this much are one.
+        merge_smaller: So are detections of different tiles that share this much of the smaller one.
+    """
+
+    __test__ = False  # not a test class, whatever its name
+
+    batch_size: int = 8
+    precision: str = "float32"
+    merge_iou: float = 0.5
+    merge_smaller: float = 0.7
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A detection config, resolved and checked.
+
+    Attributes:
+        path: The config file.
+        detector: Name in tables.
+        architecture: Name of the backbone.
+        model: mmdet's model config, without its backbone.
+    """
+
+    path: Path
+    detector: str
+    architecture: str
+    model: dict[str, Any]
+    data: DataSettings
+    train: TrainSettings
+    test: TestSettings
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides a result, as JSON values."""
+        values = asdict(self)
+        del values["path"]
+        return values
+
+
+def read_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Read an mmengine config file with its bases.
+
+    Args:
+        path: The ``.py`` file.
+        overrides: Dotted key → value, applied last.
+
+    Raises:
+        ConfigError: The file is missing or cannot be read.
+    """
+    from mmengine.config import Config
+
+    if not Path(path).is_file():
+        raise ConfigError(path, found="no such file", expected="a config file", mend="see the files in configs/")
+    try:
+        config = Config.fromfile(str(path))
+        if overrides:
+            config.merge_from_dict(dict(overrides))
+        values: dict[str, Any] = config.to_dict()
+    except Exception as error:  # a config is a program: whatever it raises is a fault of the file
+        lines = str(error).strip().splitlines() or [""]
+        raise ConfigError(
+            path,
+            found=f"{type(error).__name__}: {lines[-1]}",
+            expected="a config that can be read",
+            mend="correct that line of the config or of the files it inherits",
+        ) from error
+    return values
+
+
+def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Read and check a detection config.
+
+    Args:
+        path: A file of ``configs/detect`` or one that inherits from it.
+        overrides: Dotted key → value, applied last.
+
+    Raises:
+        ConfigError: The file cannot be read, a word is misspelt or a value is out of range.
+    """
+    values = read_config(path, overrides)
+    check_words(path, "the config", set(values) - set(INHERITED), KEYS)
+    for key in ("detector", "architecture", "model"):
+        if key not in values:
+            raise ConfigError(path, found=f"no {key}", expected=f"a line {key} = …", mend="inherit from a base config")
+    architecture(values["architecture"])
+    recipe = Recipe(
+        path=Path(path),
+        detector=values["detector"],
+        architecture=values["architecture"],
+        model=values["model"],
+        data=_section(path, "data", DataSettings, values),
+        train=_section(path, "train", TrainSettings, values),
+        test=_section(path, "test", TestSettings, values),
+    )
+    _check_ranges(recipe)
+    return recipe
+
+
+_Settings = TypeVar("_Settings", DataSettings, TrainSettings, TestSettings)
+
+
+def _section(path: str | Path, name: str, kind: type[_Settings], values: Mapping[str, Any]) -> _Settings:
+    given = dict(values.get(name, {}))
+    check_words(path, name, set(given), [entry.name for entry in fields(kind)])
+    if given.get("test_ids") is not None and name == "data":
+        given["test_ids"] = tuple(str(value) for value in given["test_ids"])
+    default = kind()
+    for key, value in given.items():
+        wanted = getattr(default, key)
+        numeric = isinstance(wanted, float) and type(value) is int
+        if wanted is not None and type(value) is not type(wanted) and not numeric:
+            raise ConfigError(
+                path,
+                found=f"{name}.{key} = {value!r}",
+                expected=f"a {type(wanted).__name__}",
+                mend="correct the value",
+            )
+    return kind(**given)
+
+
+def check_words(path: str | Path, where: str, found: set[str], known: list[str] | tuple[str, ...]) -> None:
+    """Refuse words that nothing reads: a typo would otherwise leave a default in place unnoticed.
+
+    Raises:
+        ConfigError: There is one; the line offers the nearest known word.
+    """
+    for word in sorted(found - set(known)):
+        near = difflib.get_close_matches(word, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "remove it"
+        raise ConfigError(
+            path, found=f"an unknown word {word!r} in {where}", expected=f"one of {', '.join(known)}", mend=hint
+        )
+
+
+def _check_ranges(recipe: Recipe) -> None:
+    data, train, test = recipe.data, recipe.train, recipe.test
+    rules = [
+        (data.tile_px >= 64 and data.tile_px % 32 == 0, "data.tile_px", data.tile_px, "a multiple of 32 from 64 up"),
+        (0 <= data.overlap_px < data.tile_px, "data.overlap_px", data.overlap_px, "0 up to below data.tile_px"),
+        (0 < data.min_visible <= 1, "data.min_visible", data.min_visible, "above 0, at most 1"),
+        (data.empty_fraction >= 0, "data.empty_fraction", data.empty_fraction, "0 or more"),
+        (0 < data.train_fraction <= 1, "data.train_fraction", data.train_fraction, "above 0, at most 1"),
+        (train.epochs >= 1, "train.epochs", train.epochs, "1 or more"),
+        (train.batch_size >= 2, "train.batch_size", train.batch_size, "2 or more, since batch norm learns"),
+        (train.schedule in ("cosine", "step", "constant"), "train.schedule", train.schedule, "cosine, step, constant"),
+        (train.precision in ("bfloat16", "float32"), "train.precision", train.precision, "bfloat16 or float32"),
+        (test.precision in ("bfloat16", "float32"), "test.precision", test.precision, "bfloat16 or float32"),
+        (test.batch_size >= 1, "test.batch_size", test.batch_size, "1 or more"),
+        (0 < test.merge_iou <= 1, "test.merge_iou", test.merge_iou, "above 0, at most 1"),
+        (0 < test.merge_smaller <= 1, "test.merge_smaller", test.merge_smaller, "above 0, at most 1"),
+    ]
+    for holds, name, value, expected in rules:
+        if not holds:
+            raise ConfigError(recipe.path, found=f"{name} = {value!r}", expected=expected, mend="correct the value")

@@ -1,0 +1,106 @@
+"""The plan: arms as a user gives them, matched to detectors, and everything wrong found before a cell runs."""
+
+import pytest
+import torch
+
+from osm.compare.plan import gather_arms, make_plan, parse_arm
+from osm.detection import arms as detection_arms
+from osm.errors import ConfigError, WeightsError
+from osm.transfer.architectures import build_backbone
+
+
+def test_arms_are_gathered_with_the_floor_first_and_files_of_one_name_together():
+    arms = gather_arms(["osm=a.safetensors", "imagenet=b.pth", "osm=c.safetensors", "osm-shuffled=d.safetensors"])
+    assert [arm.name for arm in arms] == ["scratch", "osm", "imagenet", "osm-shuffled"]
+    assert [arm.kind for arm in arms] == ["scratch", "osm", "imagenet", "osm"]
+    assert [path.name for path in arms[1].paths] == ["a.safetensors", "c.safetensors"]
+    assert gather_arms(["scratch"]) == gather_arms([])
+
+
+@pytest.mark.parametrize("text", ["osm", "osm=", "=a.pth", "scratch=a.pth", "a/b=c.pth", "imagenet="])
+def test_a_wrong_arm_is_named(text):
+    with pytest.raises(ConfigError, match="--arm"):
+        parse_arm(text)
+
+
+def test_cells_are_every_arm_with_every_seed_seed_by_seed(config, weights):
+    plan = make_plan(config, gather_arms([f"osm={weights['darknet-narrow']}"]))
+    assert [(cell.seed, cell.arm) for cell in plan.cells] == [
+        (0, "scratch"),
+        (0, "osm"),
+        (1, "scratch"),
+        (1, "osm"),
+    ]
+    assert len({cell.fingerprint for cell in plan.cells}) == 4
+    again = make_plan(config, gather_arms([f"osm={weights['darknet-narrow']}"]))
+    assert [cell.fingerprint for cell in again.cells] == [cell.fingerprint for cell in plan.cells]
+
+
+def test_the_arms_of_a_detector_and_seed_share_every_setting(config, weights):
+    plan = make_plan(config, gather_arms([f"osm={weights['darknet-narrow']}"]))
+    assert len({id(cell.recipe) for cell in plan.cells}) == 1
+
+
+def test_each_detector_gets_the_weights_of_its_architecture(repo_root, weights):
+    both = [f"osm={path}" for path in weights.values()]
+    plan = make_plan(repo_root / "configs/compare/demo.py", gather_arms(both))
+    starts = {cell.recipe.detector: cell.init.path.name for cell in plan.cells if cell.arm == "osm"}
+    assert starts == {
+        "faster-rcnn_r18": "resnet18.safetensors",
+        "yolov3_darknet-narrow": "darknet-narrow.safetensors",
+    }
+    one = make_plan(repo_root / "configs/compare/demo.py", gather_arms([f"osm={weights['resnet18']}"]))
+    assert [(entry.detector, entry.arm) for entry in one.skipped] == [("yolov3_darknet-narrow", "osm")]
+    assert "darknet-narrow" in one.skipped[0].reason
+
+
+def test_what_a_card_says_of_the_start_stands_beside_the_arm(config, weights):
+    plan = make_plan(config, gather_arms([f"osm={weights['darknet-narrow']}"]))
+    assert "started from some.pth (partial, coverage 0.80)" in plan.arms[1].note
+    assert "simulated pairs" in plan.arms[1].note
+
+
+def test_partial_weights_are_called_partial(config, tmp_path):
+    source = build_backbone("darknet-narrow").state_dict()
+    part = {key: value for key, value in source.items() if not key.startswith("conv_res_block5")}
+    torch.save(part, tmp_path / "part.pth")
+    plan = make_plan(config, gather_arms([f"imagenet={tmp_path / 'part.pth'}"]))
+    assert plan.arms[1].label == "imagenet (partial)"
+    assert "fills 85 of 100" in plan.arms[1].note
+    with pytest.raises(WeightsError, match=r"part\.pth: found 85 of the 100 tensors"):
+        make_plan(config, gather_arms([f"osm={tmp_path / 'part.pth'}"]))
+
+
+def test_weights_that_fit_no_detector_stop_before_anything_runs(config, weights):
+    with pytest.raises(WeightsError, match="found a backbone of resnet18; expected weights of darknet-narrow"):
+        make_plan(config, gather_arms([f"osm={weights['resnet18']}"]))
+    with pytest.raises(WeightsError, match=r"absent\.safetensors: found no such file"):
+        make_plan(config, gather_arms(["osm=absent.safetensors"]))
+
+
+def test_two_files_for_one_detector_are_ambiguous(config, weights, tmp_path):
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(weights["darknet-narrow"].read_bytes())
+    with pytest.raises(ConfigError, match="2 files of darknet-narrow"):
+        make_plan(config, gather_arms([f"osm={weights['darknet-narrow']}", f"osm={copy}"]))
+
+
+def test_a_download_that_nobody_offers_stops(config, monkeypatch, tmp_path):
+    assert detection_arms.imagenet_url("darknet-narrow") is None
+    with pytest.raises(WeightsError, match="none published"):
+        make_plan(config, gather_arms(["imagenet"]))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("sedes = [1]", "did you mean 'seeds'"),
+        ("min_coverage = dict(imagnet=0.5)", "did you mean 'imagenet'"),
+        ("seeds = []", "no seeds"),
+        ("detectors = ['absent.py']", r"absent\.py: found no such file"),
+    ],
+)
+def test_a_slip_in_the_config_is_named(config, line, said):
+    config.write_text(config.read_text() + line + "\n")
+    with pytest.raises(ConfigError, match=said):
+        make_plan(config, gather_arms([]))

@@ -1,0 +1,158 @@
+"""Stage 2 end to end on a tiny data set, and what happens when it cannot."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from mmengine.hooks import Hook
+
+from osm.detection import finetune as module
+from osm.detection.arms import Init
+from osm.detection.evaluate import average_precision
+from osm.detection.finetune import finetune, prepare, read_split
+from osm.detection.hooks import DivergedError
+from osm.detection.predictions import read_predictions
+from osm.detection.recipe import load_recipe
+from osm.errors import ConfigError, DataError, WeightsError
+
+
+def run(recipe, root, folder, **options):
+    return finetune(recipe, init=options.pop("init", Init("scratch")), data_root=root, work_dir=folder, **options)
+
+
+@pytest.mark.parametrize("which", ["yolo", "faster_rcnn"])
+def test_a_run_leaves_everything_a_later_step_needs(which, request, scenes_root, tmp_path):
+    recipe = request.getfixturevalue(which)
+    seen = []
+    result = run(recipe, scenes_root, tmp_path, progress=lambda *step: seen.append(step))
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["tile"] == result.tile
+    assert metrics["coverage"] is None
+    found = read_predictions(tmp_path / "predictions.json")
+    assert [scene.scene_id for scene in found.scenes] == ["5", "6"]
+    # the file alone gives the figures again
+    assert average_precision(found.scene_results()).figures() == pytest.approx(result.scene, nan_ok=True)
+    assert average_precision(found.tile_results()).figures() == pytest.approx(result.tile, nan_ok=True)
+    certificate = json.loads((tmp_path / "certificate.json").read_text())
+    assert certificate["source"] is None
+    assert len(certificate["random"]) == len(certificate["backbone_sha256"])
+    curve = json.loads((tmp_path / "training.json").read_text())
+    assert [point["step"] for point in curve] == list(range(1, len(curve) + 1))
+    assert all(np.isfinite(point["loss"]) for point in curve)
+    assert (tmp_path / "detector.safetensors").is_file()
+    assert not (tmp_path / "checkpoints").exists()
+    assert ("train", len(curve), len(curve)) in seen
+    assert seen[-1][0] == "search"
+    load_recipe_again = load_recipe(recipe.path)
+    assert load_recipe_again.detector in (tmp_path / "config.py").read_text()
+
+
+def test_a_box_of_the_search_lies_within_its_scene(yolo, scenes_root, tmp_path):
+    run(yolo, scenes_root, tmp_path, keep_weights=False)
+    for scene in read_predictions(tmp_path / "predictions.json").scenes:
+        assert ((scene.boxes >= 0) & (scene.boxes <= 256)).all()
+
+
+def test_the_same_seed_gives_the_same_result_and_another_seed_another(yolo, scenes_root, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run(yolo, scenes_root, tmp_path / name, seed=seed, keep_weights=False)
+    a, b, c = ((tmp_path / name / "predictions.json").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_bfloat16_trains_too(repo_root, scenes_root, tmp_path, tiny):
+    for name in ("demo_yolov3_narrow", "demo_faster-rcnn_r18"):
+        recipe = load_recipe(repo_root / f"configs/detect/{name}.py", {**tiny, "train.precision": "bfloat16"})
+        run(recipe, scenes_root, tmp_path / name, keep_weights=False)
+        curve = json.loads((tmp_path / name / "training.json").read_text())
+        assert all(np.isfinite(point["loss"]) for point in curve)
+
+
+class Interrupt(Hook):
+    """Ends a run after an epoch, as a lost machine would."""
+
+    def after_train_epoch(self, runner):
+        if runner.epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_resumes_to_the_same_result(yolo_two_epochs, scenes_root, tmp_path, monkeypatch):
+    run(yolo_two_epochs, scenes_root, tmp_path / "whole", keep_weights=False)
+    build = module._runner
+
+    def interrupted(*arguments):
+        runner = build(*arguments)
+        runner.register_hook(Interrupt(), priority="LOWEST")
+        return runner
+
+    monkeypatch.setattr(module, "_runner", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(yolo_two_epochs, scenes_root, tmp_path / "part", keep_weights=False)
+    monkeypatch.undo()
+    assert not (tmp_path / "part" / "metrics.json").exists()
+    with pytest.raises(ConfigError, match=r"an interrupted run.*--resume"):
+        prepare(tmp_path / "part", resume=False, overwrite=False)
+    run(yolo_two_epochs, scenes_root, tmp_path / "part", keep_weights=False, resume=True)
+    whole, part = (
+        [point["step"] for point in json.loads((tmp_path / name / "training.json").read_text())]
+        for name in ("whole", "part")
+    )
+    assert whole == part
+    a, b = (read_predictions(tmp_path / name / "predictions.json") for name in ("whole", "part"))
+    for one, other in zip(a.tiles, b.tiles, strict=True):
+        assert np.allclose(one.scores, other.scores, atol=1e-5)
+
+
+def test_weights_changed_behind_the_certificates_back_stop_the_run(yolo, scenes_root, tmp_path, monkeypatch):
+    build = module._runner
+
+    def meddling(recipe, model, *arguments):
+        runner = build(recipe, model, *arguments)
+        torch.nn.init.zeros_(model.backbone.conv1.conv.weight)
+        return runner
+
+    monkeypatch.setattr(module, "_runner", meddling)
+    with pytest.raises(WeightsError, match=r"changed before the first step \(conv1\.conv\.weight first\)"):
+        run(yolo, scenes_root, tmp_path)
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_step(repo_root, scenes_root, tmp_path, tiny):
+    settings = {**tiny, "train.optimizer.lr": 1e30, "train.clip_norm": 0.0, "train.warmup_steps": 0}
+    recipe = load_recipe(repo_root / "configs/detect/demo_yolov3_narrow.py", {**settings, "train.epochs": 3})
+    with pytest.raises(DivergedError, match=r"step \d+: found a loss of (nan|inf)"):
+        run(recipe, scenes_root, tmp_path)
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_too_few_tiles_for_a_batch_are_counted(repo_root, scenes_root, tmp_path, tiny):
+    recipe = load_recipe(repo_root / "configs/detect/demo_yolov3_narrow.py", {**tiny, "train.batch_size": 512})
+    with pytest.raises(DataError, match=r"training tiles; expected at least train\.batch_size = 512"):
+        run(recipe, scenes_root, tmp_path)
+
+
+def test_a_scene_in_both_parts_is_a_leak(repo_root, scenes_root, tmp_path, tiny):
+    recipe = load_recipe(repo_root / "configs/detect/demo_yolov3_narrow.py", {**tiny, "data.test_split": "train"})
+    with pytest.raises(DataError, match=r"4 scenes in train and in train \(1 first\)"):
+        read_split(recipe, scenes_root)
+
+
+def test_a_truncated_scene_is_named(yolo, scenes_root, tmp_path):
+    shutil.copytree(scenes_root, tmp_path / "scenes")
+    image = tmp_path / "scenes/AIR-SARShip-1.0-data/SARShip-1.0-5.tiff"
+    image.write_bytes(image.read_bytes()[:-5000])
+    with pytest.raises(DataError, match=r"SARShip-1\.0-5\.tiff"):
+        run(yolo, tmp_path / "scenes", tmp_path / "work")
+    assert not (tmp_path / "work" / "metrics.json").exists()
+
+
+def test_a_finished_run_is_not_overwritten_unless_asked_and_then_nothing_else_is_lost(tmp_path):
+    (tmp_path / "metrics.json").write_text("{}")
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(ConfigError, match="a finished run"):
+        prepare(tmp_path, resume=False, overwrite=False)
+    prepare(tmp_path, resume=False, overwrite=True)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]
