@@ -7,6 +7,7 @@ import io
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
+from osm.compat.scope import mmdet_scope
 from osm.detection.recipe import Recipe, TrainSettings
 from osm.errors import ConfigError
 from osm.transfer.architectures import architecture, register_backbones
@@ -79,6 +80,8 @@ def build_detector(
     register_backbones()
     import torch
 
+    from osm.compat.precision import keep_coordinates_exact
+
     # it tells of an optional package that nothing here needs
     with redirect_stdout(io.StringIO()):
         import mmdet.datasets.transforms  # noqa: F401
@@ -86,7 +89,7 @@ def build_detector(
     from mmengine.config import ConfigDict
 
     config = ConfigDict(model_config(recipe))
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), mmdet_scope():
         torch.manual_seed(seed)
         try:
             model: BaseModel = MODELS.build(config)
@@ -99,6 +102,7 @@ def build_detector(
             ) from error
         # once, now: mmengine would otherwise draw everything anew when training starts
         model.init_weights()
+    keep_coordinates_exact(model)
     backbone: nn.Module = model.backbone
     initialise(backbone, seed)
     if weights is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from osm.compat.operators import ensure_operators
+from osm.compat.scope import mmdet_scope
 from osm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ def build_backbone(name: str) -> nn.Module:
     from mmdet.registry import MODELS
 
     last = len(known.channels) - 1
-    module: nn.Module = MODELS.build({**known.config, "out_indices": (last,)})
+    with mmdet_scope():
+        module: nn.Module = MODELS.build({**known.config, "out_indices": (last,)})
     return module
 
 

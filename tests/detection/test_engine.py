@@ -104,10 +104,42 @@ def test_the_learning_rate_follows_its_schedule(schedule):
     rates = []
     for _ in range(180):
         rates.append(wrapper.get_lr()["lr"][0])
-        wrapper.optimizer.step()
+        wrapper.step()
         for scheduler in plan:
             scheduler.step()
     assert rates[0] == pytest.approx(0.001)
     assert rates[20] == pytest.approx(0.1, rel=0.05)  # a tenth of the run, though 500 steps were asked for
     last = {"cosine": 0.001, "step": 0.001, "constant": 0.1}[schedule]
     assert rates[-1] == pytest.approx(last, rel=0.1)
+
+
+def test_another_stages_scope_does_not_matter(yolo):
+    from mmengine.registry import DefaultScope
+
+    with DefaultScope.overwrite_default_scope("mmengine"):
+        build(yolo)
+        build_backbone("darknet-narrow")
+
+
+def test_coordinates_stay_exact_under_bfloat16(repo_root):
+    from mmdet.structures import DetDataSample
+
+    recipe = load_recipe(repo_root / "configs/detect/demo_faster-rcnn_r18.py")
+    model, _ = build(recipe)
+    seen = {}
+    model.roi_head.bbox_roi_extractor.register_forward_pre_hook(
+        lambda _module, inputs: seen.update(maps=inputs[0], rois=inputs[1])
+    )
+    sample = DetDataSample(
+        metainfo={"img_shape": (512, 512), "ori_shape": (512, 512), "scale_factor": (1.0, 1.0), "img_id": 0}
+    )
+    sample.batch_input_shape = (512, 512)
+    model.eval()
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        (found,) = model(torch.rand(1, 3, 512, 512), [sample], "predict")
+    assert {map_.dtype for map_ in seen["maps"]} == {torch.float32}
+    assert seen["rois"].dtype == torch.float32
+    # coordinates that bfloat16 could hold are whole numbers up there: some must be none
+    high = seen["rois"][:, 1:][seen["rois"][:, 1:] > 256]
+    assert bool((high != high.bfloat16().float()).any())
+    assert found.pred_instances.bboxes.dtype == torch.float32
