@@ -3,7 +3,8 @@
 ``mmcv.ops`` imports ``mmcv._ext``, a C++ extension that has to be built for every torch. The
 detectors of this package need three functions of it, and torchvision ships the same ones compiled
 for every torch, CPU and CUDA. Where ``mmcv._ext`` does not import, a module of that name takes its
-place: those three functions call torchvision, all others raise when they are called.
+place: those three functions call torchvision, all others raise when they are called. On CPUs RoIAlign
+is the product of ``osm.compat.roi_align`` instead, wherever its matrix fits into memory.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from osm.compat.roi_align import pool, sampling_matrix, spread
 from osm.errors import EnvironmentProblem
 
 if TYPE_CHECKING:
@@ -143,9 +145,16 @@ def roi_align_forward(
 
     _require_average(pool_mode)
     exact = _exact(features)
-    pooled = torch.ops.torchvision.roi_align(
-        exact, rois.to(exact.dtype), spatial_scale, aligned_height, aligned_width, sampling_ratio, aligned
-    )
+    rois, bins = rois.detach().to(exact.dtype), (aligned_height, aligned_width)
+    if exact.device.type == "cpu":
+        maps = (features.shape[0], features.shape[2], features.shape[3])
+        matrix = sampling_matrix(
+            rois.numpy(), maps, bins, spatial_scale=spatial_scale, sampling_ratio=sampling_ratio, aligned=aligned
+        )
+        if matrix is not None:
+            pool(matrix, features, bins, output)
+            return
+    pooled = torch.ops.torchvision.roi_align(exact, rois, spatial_scale, *bins, sampling_ratio, aligned)
     output.copy_(pooled)
 
 
@@ -185,35 +194,19 @@ def roi_align_backward(
 
     _require_average(pool_mode)
     exact = _exact(grad_output)
-    rois = rois.to(exact.dtype)
+    rois, bins = rois.detach().to(exact.dtype), (aligned_height, aligned_width)
     batch, channels, height, width = grad_input.shape
-    gradient = None
-    if exact.device.type == "cpu" and torch.backends.mkl.is_available():  # whose sparse products are fast
-        from osm.compat.roi_align_gradient import roi_align_gradient
-
-        gradient = roi_align_gradient(
-            exact,
-            rois,
-            (batch, channels, height, width),
-            spatial_scale=spatial_scale,
-            sampling_ratio=sampling_ratio,
-            aligned=aligned,
+    if exact.device.type == "cpu":
+        maps = (batch, height, width)
+        matrix = sampling_matrix(
+            rois.numpy(), maps, bins, spatial_scale=spatial_scale, sampling_ratio=sampling_ratio, aligned=aligned
         )
-    if gradient is None:
-        gradient = torch.ops.torchvision._roi_align_backward(
-            exact,
-            rois,
-            spatial_scale,
-            aligned_height,
-            aligned_width,
-            batch,
-            channels,
-            height,
-            width,
-            sampling_ratio,
-            aligned,
-        )
-    grad_input += gradient
+        if matrix is not None:
+            spread(matrix, grad_output, grad_input)
+            return
+    grad_input += torch.ops.torchvision._roi_align_backward(
+        exact, rois, spatial_scale, *bins, batch, channels, height, width, sampling_ratio, aligned
+    )
 
 
 def _exact(values: Tensor) -> Tensor:
