@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -40,14 +41,14 @@ def demo(
 
     typer.echo("1/4 simulate pairs and scenes", err=True)
     with progress_bar() as step:
-        simulate_pairs(out / "pairs", count=PAIRS, seed=seed, progress=lambda at, of: step("pairs", at, of))
+        simulate_pairs(out / "pairs", count=PAIRS, seed=seed, progress=partial(step, "pairs"))
         simulate_scenes(
             out / "scenes",
             count=SCENES,
             seed=seed,
             width_px=SCENE_PX,
             height_px=SCENE_PX,
-            progress=lambda at, of: step("scenes", at, of),
+            progress=partial(step, "scenes"),
         )
     arms = ["scratch", *_imagenet_arm(imagenet)]
     for number, backbone in enumerate(BACKBONES, start=2):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from osm.simulate import Simulation
@@ -33,8 +34,8 @@ def pairs(
     """Write SAR-optical pairs as QXS-SAROPT has them: OUT/QXSLAB_SAROPT/{sar_256_oc_0.2,opt_256_oc_0.2}/<n>.png."""
     from osm.simulate import simulate_pairs
 
-    with _progress("pairs", count) as step:
-        result = simulate_pairs(out, count=count, seed=seed, size_px=size, looks=looks, progress=step)
+    with progress_bar() as step:
+        result = simulate_pairs(out, count=count, seed=seed, size_px=size, looks=looks, progress=partial(step, "pairs"))
     _say(result, "pairs", "QXS-SAROPT")
 
 
@@ -66,7 +67,7 @@ def scenes(
         low, high = min_ships, max(high, min_ships)
     if max_ships is not None:
         low, high = (min(low, max_ships) if min_ships is None else low), max_ships
-    with _progress("scenes", count) as step:
+    with progress_bar() as step:
         result = simulate_scenes(
             out,
             count=count,
@@ -75,35 +76,9 @@ def scenes(
             height_px=height_px,
             ships_per_scene=(low, high),
             looks=looks,
-            progress=step,
+            progress=partial(step, "scenes"),
         )
     _say(result, "scenes", "AIR-SARShip-1.0")
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar with the time left, on stderr; yields the function that advances it."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"simulating {what}", total=total)
-        yield lambda done, _: bar.update(task, completed=done)
 
 
 def _say(result: Simulation, what: str, layout: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
-from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from osm.compat.scope import mmdet_scope
@@ -79,14 +77,10 @@ def build_detector(
     """
     register_backbones()
     import torch
-
-    from osm.compat.precision import keep_coordinates_exact
-
-    # it tells of an optional package that nothing here needs
-    with redirect_stdout(io.StringIO()):
-        import mmdet.datasets.transforms  # noqa: F401
     from mmdet.registry import MODELS
     from mmengine.config import ConfigDict
+
+    from osm.compat.precision import keep_coordinates_exact
 
     config = ConfigDict(model_config(recipe))
     with torch.random.fork_rng(devices=[]), mmdet_scope():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +102,10 @@ def architecture(name: str) -> Architecture:
 def register_backbones() -> None:
     """Make every backbone known to mmdet's registry; harmless when repeated."""
     ensure_operators()
-    import mmdet.models  # noqa: F401  (registers ResNet and Darknet)
+    # mmdet's data sets, which its registries import by themselves later, print of a package nobody needs
+    with redirect_stdout(io.StringIO()):
+        import mmdet.datasets
+        import mmdet.models  # noqa: F401  (registers ResNet and Darknet)
 
     import osm.transfer.narrow_darknet  # noqa: F401
 
