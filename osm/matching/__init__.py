@@ -1,0 +1,1 @@
+"""Stage 1: branches, bridge network, objectives and matching metrics."""

@@ -1,0 +1,228 @@
+"""A config file, turned into settings or into an error of one line."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from osm.errors import ConfigError
+from osm.matching.settings import PRECISIONS, SCHEDULES, SPLITS, DataSettings, Settings, TrainSettings
+
+
+def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read a config file.
+
+    Args:
+        path: A config of mmengine's kind; ``_base_`` is followed.
+        overrides: Values by dotted name (``train.epochs``) that replace those of the file.
+
+    Raises:
+        ConfigError: No such file, no valid Python, an unknown name (with the nearest known one), or a value
+            of the wrong type or out of range.
+    """
+    where = str(path)
+    values = _parse(Path(path), overrides or {})
+    values.pop("custom_imports", None)  # mmengine's own key, which the parser has obeyed
+    known = [entry.name for entry in fields(Settings)]
+    check_names(where, "the config", values, known)
+    for section in ("model", "data", "train"):
+        if not isinstance(values.get(section, {}), dict):
+            raise _wrong(where, section, values[section], "a dict")
+    data: DataSettings = _section(where, "data", DataSettings, values.get("data", {}))
+    train: TrainSettings = _section(where, "train", TrainSettings, values.get("train", {}))
+    coverage = values.get("init_min_coverage", 1.0)
+    if isinstance(coverage, bool) or not isinstance(coverage, int | float) or not 0 <= coverage <= 1:
+        raise _wrong(where, "init_min_coverage", coverage, "a fraction between 0 and 1")
+    _check_ranges(where, data, train)
+    return Settings(_model(where, values.get("model", {})), data, train, float(coverage))
+
+
+def check_names(where: str, section: str, names: Collection[str], known: Collection[str]) -> None:
+    """Make sure that every name is known.
+
+    Args:
+        where: File at fault.
+        section: Part of it, for the message.
+        names: Names that were found.
+        known: Names that are allowed.
+
+    Raises:
+        ConfigError: A name is unknown; the line offers the nearest known one.
+    """
+    for name in names:
+        if name not in known:
+            near = nearest(name, known)
+            mend = f"write {near!r}" if near else "remove it or correct the name"
+            raise ConfigError(
+                where, found=f"{name!r} in {section}", expected=f"one of {', '.join(sorted(known))}", mend=mend
+            )
+
+
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """The known name that is spelt most like ``name``, capitals aside; None where none is near."""
+    spelt = {entry.casefold(): entry for entry in known}
+    near = difflib.get_close_matches(name.casefold(), spelt, n=1, cutoff=0.5)
+    return spelt[near[0]] if near else None
+
+
+def _parse(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    from mmengine.config import Config
+
+    if not path.is_file():
+        raise ConfigError(
+            path, found="no such file", expected="a config", mend="see configs/pretrain for those there are"
+        )
+    if path.suffix != ".py":
+        raise ConfigError(path, found=f"a {path.suffix or 'nameless'} file", expected="a .py config", mend="rename it")
+    try:
+        config = Config.fromfile(str(path), use_environment_variables=False)
+        config.merge_from_dict(dict(overrides))
+    except Exception as error:
+        raise ConfigError(
+            path,
+            found=f"a config that cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:240]})",
+            expected="Python assignments, as in configs/pretrain",
+            mend="correct that line",
+        ) from error
+    values: dict[str, Any] = config.to_dict()
+    return values
+
+
+def _section(where: str, name: str, kind: type[Any], values: dict[str, Any]) -> Any:
+    known = {entry.name: entry for entry in fields(kind)}
+    check_names(where, name, values, known)
+    for key, value in values.items():
+        wanted = str(known[key].type)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = {
+            "int": number and isinstance(value, int),
+            "float": number,
+            "str": isinstance(value, str),
+        }.get(wanted, isinstance(value, dict))
+        if not fits:
+            raise _wrong(
+                where, f"{name}.{key}", value, {"int": "a whole number", "float": "a number"}.get(wanted, wanted)
+            )
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ConfigError(
+            where, found=f"no value for {str(error).split(': ')[-1]} in {name}", expected="all of them", mend="add it"
+        ) from error
+
+
+def _check_ranges(where: str, data: DataSettings, train: TrainSettings) -> None:
+    for name, choice, choices in (
+        ("data.split", data.split, SPLITS),
+        ("train.precision", train.precision, PRECISIONS),
+        ("train.schedule", train.schedule, SCHEDULES),
+    ):
+        if choice not in choices:
+            near = nearest(choice, choices)
+            raise ConfigError(
+                where,
+                found=f"{name} = {choice!r}",
+                expected=f"one of {', '.join(choices)}",
+                mend=f"write {near!r}" if near else "correct it",
+            )
+    for name, number, least in (
+        ("data.size_px", data.size_px, 32),
+        ("data.workers", data.workers, 0),
+        ("data.split_seed", data.split_seed, 0),
+        ("train.epochs", train.epochs, 1),
+        ("train.batch_size", train.batch_size, 2),
+        ("train.seed", train.seed, 0),
+        ("train.warmup_epochs", train.warmup_epochs, 0),
+        ("train.log_every_steps", train.log_every_steps, 1),
+        ("train.checkpoint_every_epochs", train.checkpoint_every_epochs, 1),
+    ):
+        if number < least:
+            raise _wrong(where, name, number, f"at least {least}")
+    if not 0 < data.train_fraction < 1:
+        raise _wrong(where, "data.train_fraction", data.train_fraction, "a fraction between 0 and 1")
+    if train.warmup_epochs >= train.epochs:
+        raise _wrong(where, "train.warmup_epochs", train.warmup_epochs, f"less than the {train.epochs} epochs")
+    _check_optimizer(where, train.optimizer)
+
+
+def _check_optimizer(where: str, values: dict[str, Any]) -> None:
+    from mmengine.optim import OPTIMIZERS
+
+    kind = _registered(where, "train.optimizer", values, OPTIMIZERS.module_dict)
+    known = [name for name in inspect.signature(kind).parameters if name != "params"]
+    check_names(where, "train.optimizer", [name for name in values if name != "type"], known)
+    lr = values.get("lr")
+    if lr is not None and (isinstance(lr, bool) or not isinstance(lr, int | float) or lr <= 0):
+        raise _wrong(where, "train.optimizer.lr", lr, "a positive number")
+    try:  # momentum="high" and the like: the class itself knows best
+        import torch
+
+        kind([torch.nn.Parameter(torch.zeros(1))], **{name: value for name, value in values.items() if name != "type"})
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            where,
+            found=f"a train.optimizer that torch refuses ({error})",
+            expected=f"arguments of torch.optim.{kind.__name__}",
+            mend="correct the value",
+        ) from error
+
+
+def _model(where: str, values: dict[str, Any]) -> dict[str, Any]:
+    from mmengine.registry import MODELS
+
+    from osm.matching import network
+    from osm.matching.objectives import OBJECTIVES, build_objective
+    from osm.transfer.architectures import ARCHITECTURES
+
+    kind = _registered(where, "model", values, MODELS.module_dict)
+    # seed and input come from the sections train and data
+    allowed = _defaults(kind, without=("seed", "data_preprocessor"))
+    check_names(where, "model", [name for name in values if name != "type"], allowed)
+    if values.get("architecture") not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise _wrong(where, "model.architecture", values.get("architecture"), f"one of {known}")
+    loss = values.get("loss", {"type": "BridgeLoss"})
+    if not isinstance(loss, dict):
+        raise _wrong(where, "model.loss", loss, "a dict with a type")
+    objective = _registered(where, "model.loss", loss, OBJECTIVES.module_dict)
+    terms = _defaults(objective)
+    check_names(where, "model.loss", [name for name in loss if name != "type"], terms)
+    resolved = {**allowed, **values, "loss": {**terms, **loss}}
+    try:
+        build_objective(resolved["loss"])
+        network.check_options(resolved["negatives"], resolved["dimensions"], resolved["threshold"])
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            where, found=f"a model that cannot be built ({error})", expected="valid values", mend="correct the value"
+        ) from error
+    return resolved
+
+
+def _registered(where: str, section: str, values: dict[str, Any], known: Mapping[str, Any]) -> Callable[..., Any]:
+    name = values.get("type")
+    if not isinstance(name, str) or name not in known:
+        near = nearest(str(name), known)
+        raise ConfigError(
+            where,
+            found=f"{section}.type = {name!r}",
+            expected="a registered name",
+            mend=f"write {near!r}" if near else "correct the name",
+        )
+    kind: Callable[..., Any] = known[name]
+    return kind
+
+
+def _defaults(kind: Callable[..., Any], without: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {
+        name: entry.default
+        for name, entry in inspect.signature(kind).parameters.items()
+        if name not in (*without, "self")
+    }
+
+
+def _wrong(where: str, name: str, value: object, expected: str) -> ConfigError:
+    return ConfigError(where, found=f"{name} = {value!r}", expected=expected, mend="correct the value")

@@ -1,0 +1,47 @@
+"""Joining the processes that torchrun or Slurm started."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from mmengine.dist import init_dist, is_distributed
+
+from osm.errors import ConfigError
+
+#: Launcher → the environment variable by which it tells a process its number.
+LAUNCHERS = {"none": None, "pytorch": "RANK", "slurm": "SLURM_PROCID"}
+
+
+def join_processes(launcher: str) -> None:
+    """Form one group of all processes that were started; nothing for the launcher "none".
+
+    Args:
+        launcher: A key of ``LAUNCHERS``.
+
+    Raises:
+        ConfigError: There is no such launcher, or it did not start this process.
+    """
+    if launcher not in LAUNCHERS:
+        raise ConfigError(
+            "--launcher", found=repr(launcher), expected=f"one of {', '.join(LAUNCHERS)}", mend="correct it"
+        )
+    variable = LAUNCHERS[launcher]
+    if variable is None or is_distributed():
+        return
+    if variable not in os.environ:
+        raise ConfigError(
+            f"--launcher {launcher}",
+            found=f"no {variable} in the environment",
+            expected=f"a process that {'torchrun' if launcher == 'pytorch' else 'srun'} started",
+            mend="start the command with it, or leave --launcher out",
+        )
+    if torch.cuda.is_available():
+        init_dist(launcher, backend="nccl")
+    elif launcher == "pytorch":
+        # mmengine's own way picks a CUDA device first, whatever the backend
+        torch.distributed.init_process_group("gloo")
+    else:
+        raise ConfigError(
+            "--launcher slurm", found="no CUDA device", expected="one a process", mend="use torchrun on CPUs"
+        )

@@ -1,0 +1,207 @@
+"""Stage 1 from a config to an exported SAR backbone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.device import get_device
+from mmengine.dist import barrier, get_world_size, is_main_process
+from mmengine.model import is_model_wrapper
+from mmengine.registry import MODELS
+
+from osm.compat.checkpoints import trust_mmengine_checkpoints
+from osm.compat.runner import QuietRunner
+from osm.data.pairs import PairFolder, PairSplit, read_pairs, split_pairs
+from osm.errors import ConfigError, DataError
+from osm.files import sha256_file, write_json
+from osm.matching.config import load_settings
+from osm.matching.dataset import PairDataset
+from osm.matching.evaluate import evaluate
+from osm.matching.launch import join_processes
+from osm.matching.network import BridgeNetwork
+from osm.matching.results import data_facts, make_card, metrics_json, summary
+from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
+from osm.matching.settings import Settings
+from osm.matching.workdir import WorkDir
+from osm.transfer.export import export_backbone
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """What a run leaves behind.
+
+    Attributes:
+        sar_backbone: The exported backbone of the SAR branch, with its card.
+        metrics: Matching figures on the test pairs.
+    """
+
+    sar_backbone: Path
+    metrics: Path
+
+
+def pretrain(
+    config: Path,
+    *,
+    data_root: Path,
+    work_dir: Path,
+    init: Path | None = None,
+    seed: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    tensorboard: bool = False,
+    launcher: str = "none",
+    options: Mapping[str, Any] | None = None,
+) -> PretrainResult:
+    """Train a bridge network on pairs, judge it and export its SAR backbone.
+
+    Args:
+        config: A config of ``configs/pretrain``.
+        data_root: Folder of the pairs.
+        work_dir: Folder for everything that is written.
+        init: Weights that both backbones start from.
+        seed: Replaces ``train.seed``.
+        resume: Continue an interrupted run; a finished one is left as it is.
+        overwrite: Discard a run that is in ``work_dir``.
+        tensorboard: Write TensorBoard's files too.
+        launcher: How processes were started: "none" for one, "pytorch" (torchrun) or "slurm".
+        options: Values by dotted name (``train.epochs``) that replace those of the config.
+
+    Returns:
+        Where the export and the figures are.
+
+    Raises:
+        ConfigError: The config, the work folder or their combination is at fault, or the loss diverged.
+        DataError: The pairs are at fault.
+        WeightsError: ``init`` does not fit.
+    """
+    began_s = time.monotonic()
+    work = WorkDir(work_dir)
+    overrides = {**(options or {}), **({} if seed is None else {"train.seed": seed})}
+    settings = load_settings(config, overrides)
+    if resume and overwrite:
+        raise ConfigError(
+            "--resume and --overwrite", found="both", expected="one of them", mend="leave one of the two out"
+        )
+    join_processes(launcher)
+    folder = read_pairs(data_root)
+    split = split_pairs(folder, settings.data.split, settings.data.train_fraction, settings.data.split_seed)
+    cuda = torch.cuda.is_available()
+    steps_per_epoch = _check_fit(config, settings, folder, split)
+    data = data_facts(folder, split)
+    if work.finished and resume:
+        open_readable_log(work.log).info(f"the run in {work.path} was finished before; nothing to do")
+        return PretrainResult(work.export, work.metrics)
+    if is_main_process():
+        # before anything is discarded: weights that do not exist must not cost a run
+        source = {"name": init.name, "sha256": _digest(init)} if init else None
+        record = {"settings": settings.to_json(), "data": data, "init": source}
+        network: BridgeNetwork = _build(settings)
+        certificates = network.start(init, settings.init_min_coverage)
+        work.prepare(record, resume=resume, overwrite=overwrite)
+        for branch, certificate in zip(("sar", "optical"), certificates, strict=True):
+            certificate.write(work.certificate(branch))
+    else:
+        network = _build(settings)
+        certificates = network.start(init, settings.init_min_coverage)
+    barrier()
+
+    log = open_readable_log(work.log)
+    coverage = certificates[0].coverage
+    log.info(
+        f"{len(split.train)} training and {len(split.test)} test pairs (split: {split.kind}); "
+        f"{settings.model['architecture']} from {init.name if init else 'a random start'} (coverage {coverage:.2f}); "
+        f"{settings.train.epochs} epochs of {steps_per_epoch} steps on {get_device()}; everything else: {work.log}"
+    )
+    trust_mmengine_checkpoints()
+    runner = build_runner(
+        network,
+        runner_config(
+            settings,
+            data_root=data_root,
+            work_dir=work_dir,
+            steps_per_epoch=steps_per_epoch,
+            tensorboard=tensorboard,
+            cuda=cuda,
+        ),
+        config_path=config,
+        resume=resume,
+        launcher=launcher,
+    )
+    runner.train()
+    if is_main_process():
+        trained: BridgeNetwork = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        evaluation = evaluate(
+            trained,
+            PairDataset.of(folder, split, "train"),
+            PairDataset.of(folder, split, "test"),
+            batch_size=settings.train.batch_size,
+            workers=settings.data.workers,
+            seed=settings.data.split_seed,
+        )
+        metrics = metrics_json(
+            evaluation,
+            settings,
+            data,
+            steps=runner.iter,
+            final_loss=_final_loss(runner, steps_per_epoch),
+            seconds=time.monotonic() - began_s,
+        )
+        write_json(work.metrics, metrics)
+        # last of all: where the export is, the run is finished
+        export_backbone(work.export, trained.sar.backbone, make_card(settings, data, certificates[0], metrics))
+        log.info(
+            f"done in {metrics['seconds']:.0f} s: {summary(metrics)}\n"
+            f"figures: {work.metrics}\nSAR backbone: {work.export}"
+        )
+    barrier()
+    return PretrainResult(work.export, work.metrics)
+
+
+def _build(settings: Settings) -> BridgeNetwork:
+    network: BridgeNetwork = MODELS.build(network_config(settings))
+    return network
+
+
+def _digest(init: Path) -> str | None:
+    # a missing file gets its own error where it is loaded
+    return sha256_file(init) if init.is_file() else None
+
+
+def _check_fit(config: Path, settings: Settings, folder: PairFolder, split: PairSplit) -> int:
+    """Steps of an epoch and process, at least 1."""
+    for part, indices in (("training", split.train), ("test", split.test)):
+        if len(indices) < 2:
+            raise DataError(
+                folder.root,
+                found=f"{len(indices)} {part} pairs among {len(folder)} (split: {split.kind})",
+                expected="at least 2, since a non-match takes two",
+                mend="add pairs or change data.train_fraction",
+            )
+    share: int = -(-len(split.train) // get_world_size())
+    batch = settings.train.batch_size
+    if share < batch:
+        raise ConfigError(
+            config,
+            found=f"train.batch_size = {batch} for {share} training pairs a process",
+            expected="at least one full batch",
+            mend=f"set train.batch_size={max(2, share)} or less, or add pairs",
+        )
+    width_px, height_px = folder.size_px
+    if width_px != height_px or settings.data.size_px > width_px:
+        raise ConfigError(
+            config,
+            found=f"data.size_px = {settings.data.size_px} for patches of {width_px}x{height_px}",
+            expected="square patches of at least that size",
+            mend=f"set data.size_px={min(folder.size_px)}",
+        )
+    return share // batch
+
+
+def _final_loss(runner: QuietRunner, steps_per_epoch: int) -> float | None:
+    history = runner.message_hub.log_scalars.get("train/loss")
+    return None if history is None else float(history.mean(steps_per_epoch))

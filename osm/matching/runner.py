@@ -1,0 +1,183 @@
+"""Settings, expanded to what mmengine's Runner is built from; its log, made readable."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.optim import OPTIMIZERS
+from torch import nn
+
+from osm.compat import amp  # noqa: F401  (registers the optimiser wrapper)
+from osm.compat.runner import QuietRunner, open_log
+from osm.matching import hooks  # noqa: F401  (registers the hooks)
+from osm.matching.settings import Settings, TrainSettings
+from osm.transfer.architectures import architecture
+
+#: How lines begin that belong in the log file, not before a person's eyes.
+_NOISE = (
+    "\n-----",
+    "Config:",
+    "Hooks will be executed",
+    "Exp name:",
+    "Distributed training is not used",
+    '"FileClient" will',
+    '"HardDiskBackend" is',
+)
+_LAST_TWO = 2  # while the newest checkpoint is being written, the one before it is whole
+
+
+def runner_config(
+    settings: Settings, *, data_root: Path, work_dir: Path, steps_per_epoch: int, tensorboard: bool, cuda: bool
+) -> dict[str, Any]:
+    """The full config of a Runner.
+
+    Args:
+        settings: The resolved settings.
+        data_root: Folder of the pairs.
+        work_dir: Where checkpoints and logs go.
+        steps_per_epoch: Steps of this process in an epoch.
+        tensorboard: Whether to write TensorBoard's files too.
+        cuda: Whether the training runs on CUDA.
+    """
+    train = settings.train
+    backends = [{"type": "LocalVisBackend"}]
+    if tensorboard:
+        backends.append({"type": "TensorboardVisBackend"})
+    return {
+        "model": network_config(settings),
+        "work_dir": str(work_dir),
+        "train_dataloader": loader_config(settings, data_root, pin_memory=cuda),
+        "train_cfg": {"by_epoch": True, "max_epochs": train.epochs},
+        "optim_wrapper": {
+            "type": "AutocastOptimWrapper",
+            "dtype": train.precision,
+            "optimizer": optimizer_config(train.optimizer),
+        },
+        "param_scheduler": scheduler_config(train),
+        "default_hooks": {
+            "logger": {
+                "type": "LoggerHook",
+                "interval": min(train.log_every_steps, steps_per_epoch),
+                "ignore_last": False,
+            },
+            "checkpoint": {
+                "type": "CheckpointHook",
+                "interval": train.checkpoint_every_epochs,
+                "max_keep_ckpts": _LAST_TWO,
+            },
+        },
+        "custom_hooks": [{"type": "StepHook"}, {"type": "FiniteLossHook"}, {"type": "ThroughputHook"}],
+        "log_processor": {
+            "mean_pattern": r"^(time|data_time)$",
+            "custom_cfg": [
+                {"data_src": name, "method_name": "mean", "window_size": "epoch"}
+                for name in ("loss", "distance_match", "distance_nonmatch")
+            ],
+        },
+        "visualizer": {"type": "Visualizer", "vis_backends": backends},
+        "env_cfg": {"cudnn_benchmark": cuda, "dist_cfg": {"backend": "nccl" if cuda else "gloo"}},
+        # DistributedDataParallel wants no device number on a CPU
+        "model_wrapper_cfg": None
+        if cuda
+        else {"type": "MMDistributedDataParallel", "device_ids": None, "broadcast_buffers": False},
+        "randomness": {"seed": train.seed},
+        # a scope is global and outlives the run: mmdet's registry would not find its own ResNet in mmengine's
+        "default_scope": None,
+    }
+
+
+def network_config(settings: Settings) -> dict[str, Any]:
+    """Registry config of the network."""
+    known = architecture(settings.model["architecture"])
+    preprocessor = {
+        "type": "PairPreprocessor",
+        "mean": list(known.mean),
+        "std": list(known.std),
+        "size_px": settings.data.size_px,
+    }
+    return {**settings.model, "seed": settings.train.seed, "data_preprocessor": preprocessor}
+
+
+def loader_config(settings: Settings, data_root: Path, *, pin_memory: bool) -> dict[str, Any]:
+    """Config of the loader of training pairs; a last batch that is not full is left out."""
+    data = settings.data
+    return {
+        "dataset": {
+            "type": "PairDataset",
+            "root": str(data_root),
+            "part": "train",
+            "split": data.split,
+            "train_fraction": data.train_fraction,
+            "split_seed": data.split_seed,
+        },
+        "sampler": {
+            "type": "PairSampler",
+            "seed": settings.train.seed,
+            "with_partners": settings.model["negatives"] == "reference",
+        },
+        "collate_fn": {"type": "collate_pairs"},
+        "batch_size": settings.train.batch_size,
+        "drop_last": True,
+        "num_workers": data.workers,
+        "persistent_workers": data.workers > 0,
+        "pin_memory": pin_memory,
+    }
+
+
+def optimizer_config(optimizer: dict[str, Any]) -> dict[str, Any]:
+    """The optimiser, in its fused form where torch has one: the plain loop over tensors costs percents of a step."""
+    kind = OPTIMIZERS.get(optimizer["type"])
+    if "fused" in inspect.signature(kind).parameters and not {"fused", "foreach"} & set(optimizer):
+        return {**optimizer, "fused": True}
+    return dict(optimizer)
+
+
+def scheduler_config(train: TrainSettings) -> list[dict[str, Any]]:
+    """The learning rate over time, changed at every step."""
+    common = {"by_epoch": True, "convert_to_iter_based": True}
+    plan: list[dict[str, Any]] = []
+    if train.warmup_epochs > 0:
+        plan.append({"type": "LinearLR", "start_factor": 0.01, "begin": 0, "end": train.warmup_epochs, **common})
+    if train.schedule == "cosine":
+        plan.append(
+            {
+                "type": "CosineAnnealingLR",
+                "eta_min_ratio": 0.01,
+                "begin": train.warmup_epochs,
+                "end": train.epochs,
+                "T_max": train.epochs - train.warmup_epochs,
+                **common,
+            }
+        )
+    return plan
+
+
+def build_runner(
+    network: nn.Module, config: dict[str, Any], *, config_path: Path, resume: bool, launcher: str
+) -> QuietRunner:
+    """Build the Runner around a network that has its weights already.
+
+    Args:
+        network: The network.
+        config: What ``runner_config`` gave.
+        config_path: The file it came from, which names the run.
+        resume: Whether to continue from the newest checkpoint, if there is one.
+        launcher: "none", "pytorch" or "slurm".
+    """
+    whole = Config({**config, "resume": resume, "launcher": launcher}, filename=str(config_path))
+    arguments = {name: value for name, value in config.items() if name != "model_wrapper_cfg"}
+    return QuietRunner(**{**arguments, "model": network}, resume=resume, launcher=launcher, cfg=whole)
+
+
+def open_readable_log(path: Path) -> logging.Logger:
+    """Open mmengine's log: everything into a file; to the terminal all but the pages about machine and config."""
+    logger: logging.Logger = open_log(path)
+    for handler in logger.handlers:
+        if not isinstance(handler, logging.FileHandler) and handler.level < logging.ERROR:
+            handler.setLevel(logging.INFO)
+            handler.addFilter(lambda record: not str(record.msg).startswith(_NOISE))
+    return logger

@@ -1,0 +1,118 @@
+"""The folder of one pretraining run: empty, interrupted or finished, and never mixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from osm.errors import ConfigError
+from osm.files import read_json, write_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class WorkDir:
+    """The files of one run.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def export(self) -> Path:
+        """The SAR backbone; written last, so that where it is, the run is finished."""
+        return self.path / "sar_backbone.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        """Matching figures on the test pairs."""
+        return self.path / "metrics.json"
+
+    @property
+    def record(self) -> Path:
+        """What the run was started with."""
+        return self.path / "run.json"
+
+    @property
+    def log(self) -> Path:
+        """The log of all sessions of the run."""
+        return self.path / "pretrain.log"
+
+    def certificate(self, branch: str) -> Path:
+        """The certificate of a branch, "sar" or "optical"."""
+        return self.path / f"certificate_{branch}.json"
+
+    @property
+    def finished(self) -> bool:
+        """Whether a run was finished here."""
+        return self.export.is_file()
+
+    @property
+    def checkpointed(self) -> bool:
+        """Whether a run was interrupted here after its first checkpoint."""
+        return (self.path / "last_checkpoint").is_file()
+
+    def prepare(self, record: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
+        """Make the folder ready for a run.
+
+        Args:
+            record: What decides the outcome of the run, as JSON values.
+            resume: Continue an interrupted run.
+            overwrite: Discard whatever run is here.
+
+        Raises:
+            ConfigError: A finished run, or an interrupted one, is here and nothing was said about it; or the
+                run to be resumed was started with something else.
+        """
+        if overwrite:
+            self._clear()
+        elif self.finished:
+            raise ConfigError(
+                self.path,
+                found="a finished run",
+                expected="a new folder",
+                mend="choose another --work-dir, or discard this run with --overwrite",
+            )
+        elif self.checkpointed and not resume:
+            raise ConfigError(
+                self.path,
+                found="an interrupted run",
+                expected="a new folder",
+                mend="continue it with --resume, or discard it with --overwrite",
+            )
+        elif self.checkpointed:
+            self._compare(record)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.record, {"format": FORMAT, **record})
+
+    def _clear(self) -> None:
+        # the export goes first: without it nobody takes the rest for a finished run
+        named = (self.export, self.metrics, self.record, self.certificate("sar"), self.certificate("optical"), self.log)
+        for file in (*named, self.path / "last_checkpoint", *self.path.glob("epoch_*.pth")):
+            file.unlink(missing_ok=True)
+
+    def _compare(self, record: dict[str, Any]) -> None:
+        before = _flat(read_json(self.record))
+        now = _flat({"format": FORMAT, **record})
+        for name in sorted(set(before) | set(now)):
+            if before.get(name) != now.get(name):
+                raise ConfigError(
+                    self.path,
+                    found=f"{name} = {now.get(name)!r}",
+                    expected=f"{before.get(name)!r}, as the interrupted run has it",
+                    mend="resume with what it was started with, or discard it with --overwrite",
+                )
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {
+        name: leaf
+        for key, entry in value.items()
+        for name, leaf in _flat(entry, f"{prefix}.{key}" if prefix else key).items()
+    }

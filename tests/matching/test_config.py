@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import pytest
+
+from osm.errors import ConfigError
+from osm.matching.config import load_settings
+
+
+@pytest.fixture
+def write(tmp_path, repo_root):
+    def write_config(text: str, base: str = "_base_/bnn.py"):
+        path = tmp_path / "my_config.py"
+        inherit = f"_base_ = {str(repo_root / 'configs' / 'pretrain' / base)!r}\n" if base else ""
+        path.write_text(inherit + text, encoding="utf-8")
+        return path
+
+    return write_config
+
+
+def shipped(root):
+    return sorted((root / "configs" / "pretrain").glob("*.py"))
+
+
+def test_every_shipped_config_is_valid(repo_root):
+    names = {path.stem for path in shipped(repo_root) if load_settings(path)}
+    assert names >= {"bnn_resnet18", "bnn_resnet50", "bnn_darknet53", "demo_resnet18", "demo_darknet-narrow"}
+
+
+@pytest.mark.parametrize("name", ["bnn_resnet50", "bnn_darknet53"])
+def test_reference_configs_hold_the_constants_of_the_method(repo_root, name):
+    settings = load_settings(repo_root / "configs" / "pretrain" / f"{name}.py")
+    assert settings.model["architecture"] == name.removeprefix("bnn_")
+    assert (settings.model["dimensions"], settings.model["threshold"]) == (20, 0.38)
+    assert settings.model["loss"] == {"type": "BridgeLoss", "alpha": 1.0}
+    assert (settings.train.epochs, settings.train.batch_size) == (200, 32)
+    assert settings.train.optimizer == {"type": "SGD", "lr": 0.005, "momentum": 0.0, "weight_decay": 0.0}
+    assert (settings.data.size_px, settings.data.train_fraction) == (256, 0.7)
+    assert settings.init_min_coverage == 1.0
+
+
+def test_defaults_are_filled_in(write):
+    settings = load_settings(
+        write(
+            "model = dict(type='BridgeNetwork', architecture='resnet18')\n"
+            "train = dict(epochs=1, batch_size=2, optimizer=dict(type='SGD', lr=0.1))",
+            base="",
+        )
+    )
+    assert settings.model["negatives"] == "in-batch"
+    assert settings.model["loss"] == {"type": "BridgeLoss", "alpha": 1.0}
+    assert settings.data.size_px == 256
+
+
+def test_overrides_reach_every_depth(write):
+    settings = load_settings(write(""), {"train.epochs": 3, "train.optimizer.lr": 0.1, "model.negatives": "reference"})
+    assert settings.train.epochs == 3
+    assert settings.train.optimizer["lr"] == 0.1
+    assert settings.train.optimizer["type"] == "SGD"
+    assert settings.model["negatives"] == "reference"
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "mend"),
+    [
+        ("trian = dict(epochs=3)", "'trian' in the config", "write 'train'"),
+        ("train = dict(epoch=3)", "'epoch' in train", "write 'epochs'"),
+        ("data = dict(size=3)", "'size' in data", "write 'size_px'"),
+        ("model = dict(architecure='resnet18')", "'architecure' in model", "write 'architecture'"),
+        ("model = dict(loss=dict(alhpa=2))", "'alhpa' in model.loss", "write 'alpha'"),
+        ("model = dict(loss=dict(type='BrigdeLoss'))", "model.loss.type = 'BrigdeLoss'", "write 'BridgeLoss'"),
+        ("model = dict(type='BridgeNet')", "model.type = 'BridgeNet'", "write 'BridgeNetwork'"),
+        ("train = dict(optimizer=dict(tpye='SGD'))", "'tpye' in train.optimizer", ""),
+        ("train = dict(optimizer=dict(type='sgd'))", "train.optimizer.type = 'sgd'", "write 'SGD'"),
+        ("train = dict(optimizer=dict(momentun=0.9))", "'momentun' in train.optimizer", "write 'momentum'"),
+        ("train = dict(precision='bfloat61')", "train.precision = 'bfloat61'", "write 'bfloat16'"),
+        ("train = dict(schedule='cosin')", "train.schedule = 'cosin'", "write 'cosine'"),
+        ("data = dict(split='scenes')", "data.split = 'scenes'", "write 'scene'"),
+        ("zzz = 1", "'zzz' in the config", "remove it"),
+    ],
+)
+def test_a_typo_is_one_line_that_offers_the_nearest_name(write, text, found, mend):
+    path = write(text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path)
+    assert caught.value.where == str(path)
+    assert found in caught.value.line
+    assert mend in caught.value.mend
+    assert "\n" not in caught.value.line
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("train = dict(epochs='many')", "train.epochs = 'many'"),
+        ("train = dict(epochs=True)", "train.epochs = True"),
+        ("train = dict(epochs=0)", "train.epochs = 0"),
+        ("train = dict(batch_size=1)", "train.batch_size = 1"),
+        ("train = dict(epochs=3, warmup_epochs=3)", "train.warmup_epochs = 3"),
+        ("train = dict(optimizer=dict(lr=-1))", "train.optimizer.lr = -1"),
+        ("train = dict(optimizer=dict(momentum=-1))", "momentum"),
+        ("train = 3", "train = 3"),
+        ("data = dict(train_fraction=1.0)", "data.train_fraction = 1.0"),
+        ("data = dict(size_px=16)", "data.size_px = 16"),
+        ("init_min_coverage = 2", "init_min_coverage = 2"),
+        ("model = dict(architecture='resnet19')", "model.architecture = 'resnet19'"),
+        ("model = dict(negatives='hard')", "negatives is 'hard'"),
+        ("model = dict(loss=dict(alpha=-1))", "alpha is -1"),
+        ("model = dict(threshold=3)", "threshold is 3"),
+        ("model = dict(loss='BridgeLoss')", "model.loss = 'BridgeLoss'"),
+        ("train = dict(", "SyntaxError"),
+        ("train = dict(epochs=number)", "number"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_it(write, text, named):
+    path = write(text)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(path)
+    assert caught.value.where == str(path)
+    assert named in caught.value.found
+    assert "\n" not in caught.value.line
+
+
+def test_a_missing_file_or_base_is_named(tmp_path, write):
+    with pytest.raises(ConfigError, match=r"nothing\.py: found no such file"):
+        load_settings(tmp_path / "nothing.py")
+    with pytest.raises(ConfigError, match=r"my_config\.py: found a config that cannot be read"):
+        load_settings(write("", base="no_base.py"))
+
+
+def test_what_is_needed_is_asked_for(write):
+    with pytest.raises(ConfigError, match="epochs"):
+        load_settings(write("model = dict(type='BridgeNetwork', architecture='resnet18')", base=""))

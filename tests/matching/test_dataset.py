@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from osm.data.pairs import read_pairs, split_pairs
+from osm.errors import DataError
+from osm.matching.dataset import PairDataset, PairSampler, collate_pairs
+from osm.matching.preprocess import PairPreprocessor
+
+
+@pytest.fixture
+def train(pairs_root):
+    return PairDataset(str(pairs_root), "train", "paper", 0.7, 0)
+
+
+def loader(dataset, workers=0, sampler=None):
+    return DataLoader(dataset, batch_size=4, num_workers=workers, collate_fn=collate_pairs, sampler=sampler)
+
+
+def test_it_holds_the_pixels_of_the_folder(pairs_root, train):
+    folder = read_pairs(pairs_root)
+    split = split_pairs(folder, "paper", 0.7, 0)
+    assert len(train) == len(split.train) == 15
+    sample = train[3]
+    sar, optical = folder.load(int(split.train[3]))
+    assert np.array_equal(sample["sar"], sar)
+    assert np.array_equal(sample["optical"], optical)
+    assert np.array_equal(train[3, 7]["nonmatch"], folder.load(int(split.train[7]))[1])
+    assert np.array_equal(train[3, 7]["sar"], sar)
+
+
+def test_parts_are_disjoint_and_whole(pairs_root):
+    folder = read_pairs(pairs_root)
+    split = split_pairs(folder)
+    parts = [PairDataset.of(folder, split, part).indices.tolist() for part in ("train", "test")]
+    assert sorted(parts[0] + parts[1]) == list(range(len(folder)))
+
+
+def test_batches_are_uint8_and_the_same_with_workers(train):
+    alone, helped = list(loader(train)), list(loader(train, workers=2))
+    assert alone[0]["sar"].shape == (4, 64, 64)
+    assert alone[0]["optical"].shape == (4, 64, 64, 3)
+    assert alone[0]["sar"].dtype == alone[0]["optical"].dtype == torch.uint8
+    for first, second in zip(alone, helped, strict=True):
+        assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("with_partners", [False, True])
+def test_order_and_partners_depend_on_seed_and_epoch_alone(train, with_partners):
+    def draw(seed, epoch):
+        sampler = PairSampler(train, seed=seed, with_partners=with_partners)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    assert draw(0, 3) == draw(0, 3)
+    assert draw(0, 3) != draw(0, 4)
+    assert draw(0, 3) != draw(1, 3)
+    firsts = [item[0] if with_partners else item for item in draw(0, 3)]
+    assert sorted(firsts) == list(range(15))
+
+
+def test_partners_are_others_and_change_every_epoch(train):
+    sampler = PairSampler(train, seed=0, with_partners=True)
+    seen = Counter()
+    for epoch in range(400):
+        sampler.set_epoch(epoch)
+        drawn = dict(sampler)
+        assert all(first != partner for first, partner in drawn.items())
+        seen[drawn[0]] += 1
+    assert set(seen) == set(range(1, 15))
+    assert max(seen.values()) < 60  # 29 expected
+
+
+def test_partners_arrive_in_the_batch(train):
+    sampler = PairSampler(train, seed=0, with_partners=True)
+    batch = next(iter(loader(train, sampler=sampler)))
+    (first, partner), *_ = sampler
+    assert np.array_equal(batch["nonmatch"][0].numpy(), train[partner]["optical"])
+    assert batch["index"][0] == first
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_truncated_patch_in_the_middle_of_an_epoch_names_its_file(own_pairs, workers):
+    dataset = PairDataset(str(own_pairs), "train", "paper", 0.7, 0)
+    victim = dataset.folder.optical_dir / dataset.folder.names[dataset.indices[6]]
+    victim.write_bytes(victim.read_bytes()[:300])
+    preprocess = PairPreprocessor((0.0,) * 3, (1.0,) * 3, size_px=64)
+    with pytest.raises(DataError) as caught:
+        list(map(preprocess, loader(dataset, workers)))
+    assert caught.value.where == str(victim)

@@ -1,0 +1,187 @@
+"""Stage 1 as a user runs it, on a dozen and a half of simulated pairs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from osm.data.radiometry import Radiometry
+from osm.errors import ConfigError, DataError, WeightsError
+from osm.files import read_json
+from osm.matching.pretrain import pretrain
+from osm.transfer.architectures import build_backbone
+from osm.transfer.export import read_export
+from osm.transfer.load import load_backbone
+
+
+def checkpoint(folder, epoch):
+    from osm.compat.checkpoints import load_from_local, trust_mmengine_checkpoints
+
+    trust_mmengine_checkpoints()
+    return load_from_local(str(folder / f"epoch_{epoch}.pth"), map_location="cpu")
+
+
+def branch(state, name):
+    prefix = f"{name}.backbone."
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def equal(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_it_leaves_figures_certificates_and_an_export(finished):
+    work = finished.work_dir
+    metrics = read_json(work / "metrics.json")
+    assert metrics["threshold"] == 0.38
+    assert all(0 <= metrics[name] <= 1 for name in ("accuracy", "precision", "recall", "auc"))
+    assert all(0 <= metrics["at_chosen_threshold"][name] <= 1 for name in ("accuracy", "precision", "recall"))
+    assert metrics["test_matches"] == 7
+    assert metrics["training"]["steps"] == 12
+    assert metrics["data"]["simulated"] is True
+    assert metrics["reference"]["resnet50"] == {"accuracy": 0.829, "precision": 0.748, "recall": 0.993}
+    assert {"setting": "train.epochs", "reference": 200, "here": 4} in metrics["departures"]
+    for name in ("sar", "optical"):
+        assert read_json(work / f"certificate_{name}.json")["coverage"] == 0.0
+
+
+def test_the_export_is_the_sar_backbone_bit_for_bit(finished):
+    tensors, card = read_export(finished.work_dir / "sar_backbone.safetensors")
+    state = checkpoint(finished.work_dir, 4)["state_dict"]
+    assert equal(tensors, branch(state, "sar"))
+    assert not equal(tensors, branch(state, "optical"))
+    assert card.architecture == "darknet-narrow"
+    assert str(Radiometry.parse(card.input.radiometry)) == card.input.radiometry
+    assert card.data["simulated"] is True
+    assert card.metrics["auc"] == read_json(finished.work_dir / "metrics.json")["auc"]
+    assert card.start["coverage"] == 0.0
+
+
+def test_the_export_loads_into_a_backbone_whole(finished):
+    certificate = load_backbone(
+        build_backbone("darknet-narrow"), finished.work_dir / "sar_backbone.safetensors", architecture="darknet-narrow"
+    )
+    assert certificate.coverage == 1.0
+
+
+def test_the_weights_moved(finished):
+    certificate = read_json(finished.work_dir / "certificate_sar.json")
+    tensors, _ = read_export(finished.work_dir / "sar_backbone.safetensors")
+    from osm.transfer.export import tensor_sha256
+
+    kept = [name for name, digest in certificate["backbone_sha256"].items() if tensor_sha256(tensors[name]) == digest]
+    assert kept == []
+
+
+def test_every_epoch_is_a_line_of_the_log(finished):
+    lines = [line for line in (finished.work_dir / "pretrain.log").read_text().splitlines() if "Epoch(train)" in line]
+    assert len(lines) == 4
+    for word in ("lr:", "eta:", "loss:", "distance_match:", "distance_nonmatch:", "pairs_per_s:"):
+        assert word in lines[-1]
+
+
+def test_a_finished_run_is_refused_and_resuming_it_changes_nothing(finished, tiny):
+    common = {"data_root": finished.data_root, "work_dir": finished.work_dir, "options": tiny}
+    before = (finished.work_dir / "sar_backbone.safetensors").stat().st_mtime_ns
+    with pytest.raises(ConfigError, match="found a finished run"):
+        pretrain(finished.config, **common)
+    result = pretrain(finished.config, resume=True, **common)
+    assert result.sar_backbone.stat().st_mtime_ns == before
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights(finished, tiny, tmp_path, repo_root):
+    work = tmp_path / "killed"
+    settings = [word for name, value in tiny.items() for word in ("--set", f"{name}={value}")]
+    command = [
+        sys.executable, str(repo_root / "tools" / "pretrain.py"), str(finished.config), *settings,
+        "--data-root", str(finished.data_root), "--work-dir", str(work),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not (work / "last_checkpoint").is_file() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        _, errors = process.communicate()
+    assert (work / "last_checkpoint").is_file(), errors
+    assert not (work / "sar_backbone.safetensors").exists()
+    common = {"data_root": finished.data_root, "work_dir": work, "options": tiny}
+    with pytest.raises(ConfigError, match="continue it with --resume"):
+        pretrain(finished.config, **common)
+    with pytest.raises(ConfigError, match=r"train\.batch_size = 4; expected 5"):
+        pretrain(finished.config, **{**common, "options": {**tiny, "train.batch_size": 4}}, resume=True)
+    pretrain(finished.config, **common, resume=True)
+    resumed, whole = checkpoint(work, 4), checkpoint(finished.work_dir, 4)
+    assert equal(resumed["state_dict"], whole["state_dict"])
+    assert resumed["meta"]["iter"] == whole["meta"]["iter"] == 12
+    figures, expected = read_json(work / "metrics.json"), read_json(finished.work_dir / "metrics.json")
+    assert {**figures, "seconds": 0} == {**expected, "seconds": 0}
+
+
+def test_reference_sampling_and_another_precision_are_one_setting_each(finished, tiny, tmp_path):
+    options = {**tiny, "train.epochs": 1, "model.negatives": "reference", "train.precision": "float32"}
+    result = pretrain(finished.config, data_root=finished.data_root, work_dir=tmp_path / "run", options=options)
+    departed = {entry["setting"] for entry in read_json(result.metrics)["departures"]}
+    assert departed.isdisjoint({"model.negatives", "train.precision"})
+
+
+def test_a_loss_that_is_no_number_stops_with_its_step(finished, tiny, tmp_path):
+    options = {**tiny, "train.optimizer.lr": 1e30, "train.precision": "float32"}
+    with pytest.raises(ConfigError, match=r"^step \d+ \(epoch \d\): found a loss of (nan|inf)"):
+        pretrain(finished.config, data_root=finished.data_root, work_dir=tmp_path / "run", options=options)
+    assert not (tmp_path / "run" / "sar_backbone.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"train.batch_size": 16}, r"train\.batch_size = 16 for 15 training pairs.*set train\.batch_size=15"),
+        ({"data.size_px": 128}, r"data\.size_px = 128 for patches of 64x64.*set data\.size_px=64"),
+        ({"train.epoch": 3}, r"'epoch' in train.*write 'epochs'"),
+        ({"data.split": "scene"}, "scene"),
+    ],
+)
+def test_settings_that_do_not_fit_stop_before_anything_is_written(finished, tiny, tmp_path, options, message):
+    with pytest.raises(ConfigError, match=message):
+        pretrain(finished.config, data_root=finished.data_root, work_dir=tmp_path / "run", options={**tiny, **options})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_partner_stops_before_anything_is_written(finished, tiny, own_pairs, tmp_path):
+    victim = own_pairs / "QXSLAB_SAROPT" / "opt_256_oc_0.2" / "5.png"
+    victim.unlink()
+    with pytest.raises(DataError, match=r"5\.png: found no such file"):
+        pretrain(finished.config, data_root=own_pairs, work_dir=tmp_path / "run", options=tiny)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_part_with_one_pair_is_refused(finished, tiny, tmp_path):
+    options = {**tiny, "data.train_fraction": 0.97}
+    with pytest.raises(DataError, match="found 1 test pairs among 22"):
+        pretrain(finished.config, data_root=finished.data_root, work_dir=tmp_path / "run", options=options)
+
+
+def test_weights_of_another_architecture_leave_a_run_untouched(finished, tiny, tmp_path):
+    torch.save(build_backbone("resnet18").state_dict(), tmp_path / "resnet.pth")
+    before = sorted(path.name for path in finished.work_dir.iterdir())
+    with pytest.raises(WeightsError, match=r"resnet\.pth"):
+        pretrain(
+            finished.config, data_root=finished.data_root, work_dir=finished.work_dir, options=tiny,
+            init=tmp_path / "resnet.pth", overwrite=True,
+        )  # fmt: skip
+    assert sorted(path.name for path in finished.work_dir.iterdir()) == before
+
+
+def test_requests_that_contradict_each_other_are_refused(finished, tmp_path):
+    common = {"data_root": finished.data_root, "work_dir": tmp_path / "run"}
+    with pytest.raises(ConfigError, match="found both"):
+        pretrain(finished.config, **common, resume=True, overwrite=True)
+    with pytest.raises(ConfigError, match="--launcher"):
+        pretrain(finished.config, **common, launcher="mpi")

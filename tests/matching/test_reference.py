@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from osm.matching.config import load_settings
+from osm.matching.reference import departures
+
+
+def departed(root, name, split="paper", overrides=None) -> dict[str, object]:
+    settings = load_settings(root / "configs" / "pretrain" / f"{name}.py", overrides)
+    return {entry["setting"]: entry["here"] for entry in departures(settings, split)}
+
+
+def test_the_faithful_config_departs_where_its_comment_says_and_nowhere_else(repo_root):
+    assert departed(repo_root, "bnn_resnet50") == {"model.negatives": "in-batch", "train.precision": "bfloat16"}
+
+
+def test_nothing_departs_once_those_two_are_said(repo_root):
+    exact = {"model.negatives": "reference", "train.precision": "float32"}
+    assert departed(repo_root, "bnn_resnet50", overrides=exact) == {}
+
+
+def test_darknet_is_fed_as_its_weights_want(repo_root):
+    assert set(departed(repo_root, "bnn_darknet53")) >= {"input.mean", "input.std"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "setting"),
+    [
+        ({"train.optimizer.momentum": 0.9}, "train.optimizer"),
+        ({"model.loss.alpha": 2.0}, "model.loss"),
+        ({"data.size_px": 128}, "data.size_px"),
+    ],
+)
+def test_a_changed_setting_departs(repo_root, overrides, setting):
+    assert setting in departed(repo_root, "bnn_resnet50", overrides=overrides)
+
+
+def test_the_split_that_was_made_counts(repo_root):
+    assert departed(repo_root, "bnn_resnet50", split="scene")["data.split"] == "scene"
