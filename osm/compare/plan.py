@@ -217,7 +217,7 @@ def _resolve(arm: Arm, recipes: Sequence[Recipe], min_coverage: float) -> tuple[
     if not used:
         return _unfit(arm, recipes)
     label = f"{arm.name} (partial)" if partial else arm.name
-    return ArmInfo(arm.name, label, arm.kind, ", ".join(map(str, used)), "; ".join(notes)), own
+    return ArmInfo(arm.name, label, arm.kind, ", ".join(map(str, used)), "; ".join(dict.fromkeys(notes))), own
 
 
 def _weights_for(arm: Arm, architecture: str) -> Path | None:
