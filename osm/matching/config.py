@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from osm.errors import ConfigError
-from osm.matching.settings import PRECISIONS, SCHEDULES, SPLITS, DataSettings, Settings, TrainSettings
+from osm.matching.settings import (
+    PRECISIONS,
+    SCHEDULES,
+    SPLITS,
+    DataSettings,
+    FinishSettings,
+    Settings,
+    StartSettings,
+    TrainSettings,
+)
+
+_TYPES = {"int": "a whole number", "float": "a number", "bool": "True or False", "dict": "a dict"}
 
 
 def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -29,16 +40,20 @@ def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) 
     values.pop("custom_imports", None)  # mmengine's own key, which the parser has obeyed
     known = [entry.name for entry in fields(Settings)]
     check_names(where, "the config", values, known)
-    for section in ("model", "data", "train"):
+    for section in ("model", "data", "train", "start", "finish"):
         if not isinstance(values.get(section, {}), dict):
             raise _wrong(where, section, values[section], "a dict")
     data: DataSettings = _section(where, "data", DataSettings, values.get("data", {}))
     train: TrainSettings = _section(where, "train", TrainSettings, values.get("train", {}))
+    start: StartSettings = _section(where, "start", StartSettings, values.get("start", {}))
+    finish: FinishSettings = _section(where, "finish", FinishSettings, values.get("finish", {}))
     coverage = values.get("init_min_coverage", 1.0)
     if isinstance(coverage, bool) or not isinstance(coverage, int | float) or not 0 <= coverage <= 1:
         raise _wrong(where, "init_min_coverage", coverage, "a fraction between 0 and 1")
     _check_ranges(where, data, train)
-    return Settings(_model(where, values.get("model", {})), data, train, float(coverage))
+    if not 0 < finish.interpolate <= 1:
+        raise _wrong(where, "finish.interpolate", finish.interpolate, "a fraction above 0, at most 1")
+    return Settings(_model(where, values.get("model", {})), data, train, start, finish, float(coverage))
 
 
 def check_names(where: str, section: str, names: Collection[str], known: Collection[str]) -> None:
@@ -101,12 +116,11 @@ def _section(where: str, name: str, kind: type[Any], values: dict[str, Any]) -> 
         fits = {
             "int": number and isinstance(value, int),
             "float": number,
+            "bool": isinstance(value, bool),
             "str": isinstance(value, str),
         }.get(wanted, isinstance(value, dict))
         if not fits:
-            raise _wrong(
-                where, f"{name}.{key}", value, {"int": "a whole number", "float": "a number"}.get(wanted, wanted)
-            )
+            raise _wrong(where, f"{name}.{key}", value, _TYPES.get(wanted.partition("[")[0], wanted))
     try:
         return kind(**values)
     except TypeError as error:
@@ -137,6 +151,7 @@ def _check_ranges(where: str, data: DataSettings, train: TrainSettings) -> None:
         ("train.batch_size", train.batch_size, 2),
         ("train.seed", train.seed, 0),
         ("train.warmup_epochs", train.warmup_epochs, 0),
+        ("train.anchor", train.anchor, 0),
         ("train.log_every_steps", train.log_every_steps, 1),
         ("train.checkpoint_every_epochs", train.checkpoint_every_epochs, 1),
     ):
@@ -144,6 +159,9 @@ def _check_ranges(where: str, data: DataSettings, train: TrainSettings) -> None:
             raise _wrong(where, name, number, f"at least {least}")
     if not 0 < data.train_fraction < 1:
         raise _wrong(where, "data.train_fraction", data.train_fraction, "a fraction between 0 and 1")
+    for name, factor in train.lr_mult.items():
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or factor < 0:
+            raise _wrong(where, f"train.lr_mult[{name!r}]", factor, "a number of at least 0")
     if train.warmup_epochs >= train.epochs:
         raise _wrong(where, "train.warmup_epochs", train.warmup_epochs, f"less than the {train.epochs} epochs")
     _check_optimizer(where, train.optimizer)
@@ -172,10 +190,10 @@ def _check_optimizer(where: str, values: dict[str, Any]) -> None:
 
 
 def _model(where: str, values: dict[str, Any]) -> dict[str, Any]:
+    import torch
     from mmengine.registry import MODELS
 
     from osm.matching import network
-    from osm.matching.objectives import OBJECTIVES, build_objective
     from osm.transfer.architectures import ARCHITECTURES
 
     kind = _registered(where, "model", values, MODELS.module_dict)
@@ -185,20 +203,37 @@ def _model(where: str, values: dict[str, Any]) -> dict[str, Any]:
     if values.get("architecture") not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise _wrong(where, "model.architecture", values.get("architecture"), f"one of {known}")
-    loss = values.get("loss", {"type": "BridgeLoss"})
-    if not isinstance(loss, dict):
-        raise _wrong(where, "model.loss", loss, "a dict with a type")
-    objective = _registered(where, "model.loss", loss, OBJECTIVES.module_dict)
-    terms = _defaults(objective)
-    check_names(where, "model.loss", [name for name in loss if name != "type"], terms)
-    resolved = {**allowed, **values, "loss": {**terms, **loss}}
+    loss = _objective(where, "model.loss", values.get("loss", {"type": "BridgeLoss"}))
+    resolved = {**allowed, **values, "loss": loss}
+    resolved["frozen"] = list(resolved["frozen"])
     try:
-        build_objective(resolved["loss"])
         network.check_options(resolved["negatives"], resolved["dimensions"], resolved["threshold"])
+        with torch.device("meta"):  # nothing is allocated: only the options are tried
+            kind(**{name: value for name, value in resolved.items() if name != "type"})
     except (TypeError, ValueError) as error:
         raise ConfigError(
             where, found=f"a model that cannot be built ({error})", expected="valid values", mend="correct the value"
         ) from error
+    return resolved
+
+
+def _objective(where: str, name: str, values: object) -> dict[str, Any]:
+    """An objective's config with its defaults filled in, and those of the objectives inside it."""
+    from osm.matching.objectives import OBJECTIVES
+
+    if not isinstance(values, dict):
+        raise _wrong(where, name, values, "a dict with a type")
+    kind = _registered(where, name, values, OBJECTIVES.module_dict)
+    terms = _defaults(kind, without=getattr(kind, "SUPPLIED", ()))
+    check_names(where, name, [key for key in values if key != "type"], terms)
+    resolved = {**terms, **values}
+    for key, value in resolved.items():
+        if value is inspect.Parameter.empty:
+            raise ConfigError(where, found=f"no {key} in {name}", expected="an objective", mend="add it")
+        if isinstance(value, dict):
+            resolved[key] = _objective(where, f"{name}.{key}", value)
+        elif key == "losses" and isinstance(value, list | tuple):
+            resolved[key] = [_objective(where, f"{name}.losses[{place}]", part) for place, part in enumerate(value)]
     return resolved
 
 

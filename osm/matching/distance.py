@@ -1,22 +1,65 @@
-"""The distance between the embeddings of a SAR and an optical patch (Xu et al., AAAI 2019)."""
+"""How far two patches are from each other: embeddings live in a cube or on a sphere, and distances in [0, 1].
+
+The bridge network compares numbers between 0 and 1 (Xu et al., AAAI 2019), contrastive objectives compare
+directions. In both spaces the distance here is the Euclidean one divided by the largest that the space allows,
+so that thresholds, figures and nearest neighbours mean the same whatever a network was trained for.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
+
+#: Space → what it is. Cube: a sigmoid takes logits to [0, 1]^d. Sphere: logits divided by their length.
+SPACES = ("cube", "sphere")
 
 
-def squared_distance(sar: Tensor, optical: Tensor) -> Tensor:
-    """h², row by row: the mean over k of (f_sar_k − f_optical_k)².
+def embed(logits: Tensor, space: str) -> Tensor:
+    """Take what a head puts out to the space in which distances are measured.
 
     Args:
-        sar: Embeddings (N, d) in [0, 1].
-        optical: Embeddings (N, d) in [0, 1].
+        logits: (N, d), any real numbers.
+        space: One of ``SPACES``.
+
+    Returns:
+        (N, d).
+    """
+    return torch.sigmoid(logits) if space == "cube" else functional.normalize(logits, dim=1)
+
+
+def squared_distance(sar: Tensor, optical: Tensor, space: str = "cube") -> Tensor:
+    """h², row by row. In the cube the mean over k of (f_sar_k − f_optical_k)², on the sphere (1 − cosine)/2.
+
+    Args:
+        sar: Embeddings (N, d).
+        optical: Embeddings (N, d).
+        space: One of ``SPACES``.
 
     Returns:
         (N,) in [0, 1].
     """
-    return (sar - optical).square().mean(dim=1)
+    return (sar - optical).square().sum(dim=1) / squared_diameter(sar.shape[1], space)
+
+
+def squared_distances(sar: Tensor, optical: Tensor, space: str = "cube") -> Tensor:
+    """h² of every SAR from every optical patch.
+
+    Args:
+        sar: Embeddings (N, d).
+        optical: Embeddings (M, d).
+        space: One of ``SPACES``.
+
+    Returns:
+        (N, M) in [0, 1]; by the sum of squares of differences, since |a|² + |b|² − 2ab cancels badly near 0.
+    """
+    difference = sar[:, None] - optical[None]
+    return difference.square().sum(dim=2) / squared_diameter(sar.shape[1], space)
+
+
+def squared_diameter(dimensions: int, space: str) -> float:
+    """Square of the largest Euclidean distance in a space: d in the cube, 4 on the sphere."""
+    return float(dimensions) if space == "cube" else 4.0
 
 
 def root(squared: Tensor) -> Tensor:
@@ -31,14 +74,15 @@ def root(squared: Tensor) -> Tensor:
     return torch.where(positive, safe.sqrt(), torch.zeros_like(squared))
 
 
-def distance(sar: Tensor, optical: Tensor) -> Tensor:
-    """H = sqrt(mean_k (f_sar_k − f_optical_k)²), row by row, in [0, 1].
+def distance(sar: Tensor, optical: Tensor, space: str = "cube") -> Tensor:
+    """H = sqrt(mean_k (f_sar_k − f_optical_k)²) in the cube, sqrt((1 − cosine)/2) on the sphere, row by row.
 
     Args:
-        sar: Embeddings (N, d) in [0, 1].
-        optical: Embeddings (N, d) in [0, 1].
+        sar: Embeddings (N, d).
+        optical: Embeddings (N, d).
+        space: One of ``SPACES``.
 
     Returns:
-        (N,).
+        (N,) in [0, 1].
     """
-    return root(squared_distance(sar, optical))
+    return root(squared_distance(sar, optical, space))

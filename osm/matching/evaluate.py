@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from torch.utils.data import DataLoader, Subset
 
 from osm.matching.dataset import PairDataset, collate_pairs
+from osm.matching.distance import squared_diameter
 from osm.matching.draws import derangement, generator
 from osm.matching.metrics import Verdicts, auc, best_threshold, verdicts
 from osm.matching.network import BridgeNetwork
@@ -29,16 +30,19 @@ class Embeddings:
     Attributes:
         sar: (N, d) float32.
         optical: (N, d) float32.
+        space: Where distances are measured, of ``osm.matching.distance.SPACES``.
     """
 
     sar: npt.NDArray[np.float32]
     optical: npt.NDArray[np.float32]
+    space: str = "cube"
 
     def distances(self, order: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.float64]:
         """Distance of SAR patch i from optical patch ``order[i]``, from its own by default; (N,)."""
         optical = self.optical if order is None else self.optical[order]
         squared = (self.sar.astype(np.float64) - optical) ** 2
-        root: npt.NDArray[np.float64] = np.sqrt(squared.mean(axis=1))
+        diameter = squared_diameter(self.sar.shape[1], self.space)
+        root: npt.NDArray[np.float64] = np.sqrt(squared.sum(axis=1) / diameter)
         return root
 
 
@@ -94,7 +98,8 @@ def embed(
                 print_log(f"embedded {number} of {len(loader)} batches", logger="current", level=logging.INFO)
     if was_training:
         network.train()
-    return Embeddings(np.concatenate([sar for sar, _ in rows]), np.concatenate([optical for _, optical in rows]))
+    sar_rows, optical_rows = (np.concatenate(part) for part in zip(*rows, strict=True))
+    return Embeddings(sar_rows, optical_rows, network.space)
 
 
 def evaluate(

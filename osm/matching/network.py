@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,15 @@ import torch
 from mmengine.dist import get_rank
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from osm.matching.branch import Branch
-from osm.matching.distance import distance
+from osm.matching.distance import distance, embed
 from osm.matching.draws import derangement, generator
-from osm.matching.objectives import EncodedPairs, Objective, build_objective
+from osm.matching.gather import gather_rows
+from osm.matching.objectives import Encoded, EncodedPairs, Objective, build_objective
 from osm.matching.preprocess import PairPreprocessor
-from osm.transfer.architectures import ARCHITECTURES
+from osm.transfer.architectures import ARCHITECTURES, out_channels
 from osm.transfer.certificate import Certificate
 from osm.transfer.initialise import initialise
 from osm.transfer.load import certify_random, load_backbone
@@ -25,6 +28,9 @@ from osm.transfer.load import certify_random, load_backbone
 #: In-batch: the optical patches of the batch, deranged; no pass more. Reference: for each pair a
 #: partner drawn anew every epoch from all pairs, in a pass of its own.
 NEGATIVES = ("in-batch", "reference")
+
+#: Tells the draw of a placebo from the other draws of a step.
+_PLACEBO = 3
 
 
 def check_options(negatives: str, dimensions: int, threshold: float) -> None:
@@ -56,7 +62,7 @@ class Verdict:
 
 @MODELS.register_module()
 class BridgeNetwork(BaseModel):
-    """The bridge network (Xu et al., AAAI 2019; Huang et al., QXS-SAROPT §III-A).
+    """The bridge network (Xu et al., AAAI 2019; Huang et al., QXS-SAROPT §III-A), open to other objectives.
 
     Args:
         architecture: Backbone of both branches, a name of ``osm.transfer.architectures``.
@@ -64,6 +70,12 @@ class BridgeNetwork(BaseModel):
         negatives: One of ``NEGATIVES``.
         dimensions: Length d of the embeddings.
         threshold: A pair matches if its distance is at most this.
+        head_norm: Whether the heads end with batch norm; the paper's do not.
+        placebo: Whether every SAR patch is shown with the optical patch of another place, drawn anew every step:
+            all is seen that pretraining sees, and nothing can be matched. What pretraining gains beyond its
+            placebo, it gains by matching.
+        frozen: Modules, by name (``optical.backbone``, ``sar.backbone.layer1``), that keep their start: no
+            gradient reaches them and their batch norm uses its running statistics.
         seed: Seed of the random start and of the negatives.
         data_preprocessor: Registry config of what turns stored patches into input.
     """
@@ -75,6 +87,9 @@ class BridgeNetwork(BaseModel):
         negatives: str = "in-batch",
         dimensions: int = 20,
         threshold: float = 0.38,
+        head_norm: bool = False,
+        placebo: bool = False,
+        frozen: Sequence[str] = (),
         seed: int = 0,
         data_preprocessor: dict[str, Any] | None = None,
     ) -> None:
@@ -84,11 +99,20 @@ class BridgeNetwork(BaseModel):
         self.architecture = architecture
         self.negatives = negatives
         self.threshold = threshold
+        self.placebo = placebo
         self.seed = seed
         self.step = 0
-        self.sar = Branch(architecture, dimensions)
-        self.optical = Branch(architecture, dimensions)
-        self.objective: Objective = build_objective(loss or {"type": "BridgeLoss"})
+        self.objective: Objective = build_objective(
+            loss or {"type": "BridgeLoss"}, channels=out_channels(architecture), dimensions=dimensions
+        )
+        self.space = self.objective.space
+        levels = self.objective.levels
+        self.sar = Branch(architecture, dimensions, head_norm, levels)
+        self.optical = Branch(architecture, dimensions, head_norm, levels)
+        self.keys = self._slow_copies() if self.objective.key_momentum is not None else None
+        self.frozen = tuple(self._named(name) for name in frozen)
+        for module in self.frozen:
+            module.requires_grad_(False)
 
     def start(self, init: Path | None = None, min_coverage: float = 1.0) -> tuple[Certificate, Certificate]:
         """Draw the random start, then fill both backbones from one file where there is one.
@@ -115,12 +139,27 @@ class BridgeNetwork(BaseModel):
                 certificates.append(
                     load_backbone(branch.backbone, init, architecture=self.architecture, min_coverage=min_coverage)
                 )
+        initialise(self.objective, self.seed + 3)
+        self.align_keys()
         # after the draw: a draw fills memory in order, and must not depend on the layout
         self.to(memory_format=torch.channels_last)
         return certificates[0], certificates[1]
 
+    def align_keys(self) -> None:
+        """Make the slowly moving copies, where there are any, equal to the branches."""
+        if self.keys is not None:
+            for key, branch in zip(self.keys, (self.sar, self.optical), strict=True):
+                key.load_state_dict(branch.state_dict())
+
     def init_weights(self) -> None:
         """Nothing: ``start`` drew the weights, and mmengine's Runner must not draw them again."""
+
+    def train(self, mode: bool = True) -> BridgeNetwork:
+        """Set the mode; what is frozen stays in evaluation."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
 
     def forward(
         self,
@@ -143,24 +182,62 @@ class BridgeNetwork(BaseModel):
             "loss": ``loss`` and the mean distances of matches and non-matches. "predict": one verdict
             a pair. "tensor": the embeddings of both, (N, d) each.
         """
-        encoded_sar, encoded_optical = self.sar(sar), self.optical(optical)
+        if mode == "loss":
+            return self._loss(sar, optical, nonmatch)
+        first, second = (embed(branch(images).logits, self.space) for branch, images in self._both(sar, optical))
         if mode == "tensor":
-            return encoded_sar.embedding, encoded_optical.embedding
+            return first, second
         if mode == "predict":
-            far = distance(encoded_sar.embedding, encoded_optical.embedding)
+            far = distance(first, second, self.space)
             return [Verdict(h, h <= self.threshold) for h in far.tolist()]
-        if mode != "loss":
-            raise ValueError(f"mode is {mode!r}; it must be loss, predict or tensor")
-        if nonmatch is None:
-            order = derangement(len(sar), generator(self.seed, self.step, get_rank()))
-            encoded_nonmatch = encoded_optical.rows(order)
-        else:
-            # the SAR half of a negative pair would be the same pass again: its embedding is at hand
-            encoded_nonmatch = self.optical(nonmatch)
-        pairs = EncodedPairs(encoded_sar, encoded_optical, encoded_nonmatch)
+        raise ValueError(f"mode is {mode!r}; it must be loss, predict or tensor")
+
+    def _loss(self, sar: Tensor, optical: Tensor, nonmatch: Tensor | None) -> dict[str, Tensor]:
+        if self.placebo:
+            optical = optical[derangement(len(optical), generator(self.seed, self.step, get_rank(), _PLACEBO))]
+        near, far = _gathered(self.sar(sar)), _gathered(self.optical(optical))
+        order = derangement(len(near.logits), generator(self.seed, self.step, 0))
+        # the SAR half of a negative pair would be the same pass again: its embedding is at hand
+        elsewhere = far.rows(order) if nonmatch is None else _gathered(self.optical(nonmatch))
+        keys = self._keys(sar, optical) if self.keys is not None else None
+        pairs = EncodedPairs(near, far, elsewhere, order, self.step, self.seed, keys)
         with torch.autocast(sar.device.type, enabled=False):
             loss = self.objective(pairs)
             with torch.no_grad():
-                near = distance(pairs.sar.embedding, pairs.optical.embedding).mean()
-                far = distance(pairs.sar.embedding, pairs.nonmatch.embedding).mean()
-        return {"loss": loss, "distance_match": near, "distance_nonmatch": far}
+                first, second, third = (embed(encoded.logits, self.space) for encoded in (near, far, elsewhere))
+                match = distance(first, second, self.space).mean()
+                apart = distance(first, third, self.space).mean()
+        return {"loss": loss, "distance_match": match, "distance_nonmatch": apart}
+
+    def _both(self, sar: Tensor, optical: Tensor) -> tuple[tuple[Branch, Tensor], tuple[Branch, Tensor]]:
+        return (self.sar, sar), (self.optical, optical)
+
+    def _slow_copies(self) -> nn.ModuleList:
+        copies = nn.ModuleList([copy.deepcopy(self.sar), copy.deepcopy(self.optical)])
+        copies.requires_grad_(False)
+        return copies
+
+    @torch.no_grad()
+    def _keys(self, sar: Tensor, optical: Tensor) -> tuple[Encoded, Encoded]:
+        """Move the copies on by a step, and encode with them."""
+        assert self.keys is not None
+        assert self.objective.key_momentum is not None
+        encoded = []
+        for slow, (branch, images) in zip(self.keys, self._both(sar, optical), strict=True):
+            if self.training and self.step:
+                share = 1 - self.objective.key_momentum
+                for key, parameter in zip(slow.parameters(), branch.parameters(), strict=True):
+                    key.lerp_(parameter, share)
+            encoded.append(_gathered(slow(images)))
+        return encoded[0], encoded[1]
+
+    def _named(self, name: str) -> nn.Module:
+        modules: dict[str, nn.Module] = dict(self.named_modules())
+        if not name.startswith(("sar.", "optical.")) or name not in modules:
+            raise ValueError(f"frozen names {name!r}; it must be a module of a branch, such as optical.backbone")
+        return modules[name]
+
+
+def _gathered(encoded: Encoded) -> Encoded:
+    """The logits of the batch over all processes; the maps stay where they are."""
+    return Encoded(gather_rows(encoded.logits), encoded.maps)

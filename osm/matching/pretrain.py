@@ -27,6 +27,7 @@ from osm.matching.network import BridgeNetwork
 from osm.matching.results import data_facts, make_card, metrics_json, summary
 from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
 from osm.matching.settings import Settings
+from osm.matching.start import AnchorHook, interpolate, reestimate_branch, weights_of
 from osm.matching.workdir import WorkDir
 from osm.transfer.export import export_backbone
 
@@ -109,6 +110,12 @@ def pretrain(
         network = _build(settings)
         certificates = network.start(init, settings.init_min_coverage)
     barrier()
+    patches = PairDataset.of(folder, split, "train")
+    if settings.start.reestimate_bn:
+        for branch in ("sar", "optical"):
+            reestimate_branch(network, branch, patches, batch_size=settings.train.batch_size)
+        network.align_keys()
+    begun = weights_of(network.sar.backbone)
 
     log = open_readable_log(work.log)
     coverage = certificates[0].coverage
@@ -132,12 +139,14 @@ def pretrain(
         resume=resume,
         launcher=launcher,
     )
+    if settings.train.anchor:
+        runner.register_hook(AnchorHook(network, settings.train.anchor))
     runner.train()
     if is_main_process():
         trained: BridgeNetwork = runner.model.module if is_model_wrapper(runner.model) else runner.model
         evaluation = evaluate(
             trained,
-            PairDataset.of(folder, split, "train"),
+            patches,
             PairDataset.of(folder, split, "test"),
             batch_size=settings.train.batch_size,
             workers=settings.data.workers,
@@ -152,6 +161,11 @@ def pretrain(
             seconds=time.monotonic() - began_s,
         )
         write_json(work.metrics, metrics)
+        finish = settings.finish
+        if finish.interpolate < 1:
+            interpolate(trained.sar.backbone, begun, finish.interpolate)
+        if finish.interpolate < 1 or finish.reestimate_bn:
+            reestimate_branch(trained, "sar", patches, batch_size=settings.train.batch_size)
         # last of all: where the export is, the run is finished
         export_backbone(work.export, trained.sar.backbone, make_card(settings, data, certificates[0], metrics))
         log.info(

@@ -9,10 +9,13 @@ from osm.transfer.architectures import IMAGENET_MEAN, IMAGENET_STD, architecture
 
 #: Xu et al. (AAAI 2019), their code of 2021, and Huang et al., QXS-SAROPT §III-A.
 REFERENCE: dict[str, Any] = {
-    "model.loss": {"type": "BridgeLoss", "alpha": 1.0},
+    "model.loss": {"type": "BridgeLoss", "alpha": 1.0, "negatives": "one"},
     "model.negatives": "reference",
     "model.dimensions": 20,
     "model.threshold": 0.38,
+    "model.head_norm": False,
+    "model.placebo": False,
+    "model.frozen": [],
     "data.train_fraction": 0.7,
     "data.size_px": 256,
     "input.mean": IMAGENET_MEAN,
@@ -22,7 +25,12 @@ REFERENCE: dict[str, Any] = {
     "train.optimizer": {"type": "SGD", "lr": 0.005, "momentum": 0.0, "weight_decay": 0.0},
     "train.schedule": "constant",
     "train.warmup_epochs": 0.0,
+    "train.lr_mult": {},
+    "train.anchor": 0.0,
     "train.precision": "float32",
+    "start.reestimate_bn": False,
+    "finish.interpolate": 1.0,
+    "finish.reestimate_bn": False,
 }
 
 #: Table II of Huang et al.: the test part of QXS-SAROPT, threshold 0.38.

@@ -56,6 +56,7 @@ def runner_config(
             "type": "AutocastOptimWrapper",
             "dtype": train.precision,
             "optimizer": optimizer_config(train.optimizer),
+            **({"paramwise_cfg": {"custom_keys": rates}} if (rates := rate_config(train)) else {}),
         },
         "param_scheduler": scheduler_config(train),
         "default_hooks": {
@@ -134,6 +135,11 @@ def optimizer_config(optimizer: dict[str, Any]) -> dict[str, Any]:
     if "fused" in inspect.signature(kind).parameters and not {"fused", "foreach"} & set(optimizer):
         return {**optimizer, "fused": True}
     return dict(optimizer)
+
+
+def rate_config(train: TrainSettings) -> dict[str, dict[str, float]]:
+    """Factors of the learning rate as mmengine names them; its longest key that fits counts."""
+    return {name: {"lr_mult": float(factor)} for name, factor in train.lr_mult.items()}
 
 
 def scheduler_config(train: TrainSettings) -> list[dict[str, Any]]:

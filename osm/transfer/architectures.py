@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -110,16 +111,18 @@ def register_backbones() -> None:
     import osm.transfer.narrow_darknet  # noqa: F401
 
 
-def build_backbone(name: str) -> nn.Module:
-    """Build a backbone that returns the map of its last stage.
+def build_backbone(name: str, levels: Sequence[int] | None = None) -> nn.Module:
+    """Build a backbone.
 
     Its parameters are whatever the framework draws: call ``initialise`` and ``load_backbone`` next.
 
     Args:
         name: A key of ``ARCHITECTURES``.
+        levels: Indices of the maps to return, in rising order; the last alone by default.
 
     Returns:
-        A module from (N, 3, H, W) to a tuple of one map (N, C, H/32, W/32), C = ``channels[-1]``.
+        A module from (N, 3, H, W) to a tuple of maps, of which the last level is (N, C, H/32, W/32),
+        C = ``channels[-1]``. The parameters are the same whatever the levels.
 
     Raises:
         ConfigError: No backbone has that name.
@@ -128,9 +131,9 @@ def build_backbone(name: str) -> nn.Module:
     register_backbones()
     from mmdet.registry import MODELS
 
-    last = len(known.channels) - 1
+    wanted = (len(known.channels) - 1,) if levels is None else tuple(levels)
     with mmdet_scope():
-        module: nn.Module = MODELS.build({**known.config, "out_indices": (last,)})
+        module: nn.Module = MODELS.build({**known.config, "out_indices": wanted})
     return module
 
 

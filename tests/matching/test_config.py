@@ -31,7 +31,7 @@ def test_reference_configs_hold_the_constants_of_the_method(repo_root, name):
     settings = load_settings(repo_root / "configs" / "pretrain" / f"{name}.py")
     assert settings.model["architecture"] == name.removeprefix("bnn_")
     assert (settings.model["dimensions"], settings.model["threshold"]) == (20, 0.38)
-    assert settings.model["loss"] == {"type": "BridgeLoss", "alpha": 1.0}
+    assert settings.model["loss"] == {"type": "BridgeLoss", "alpha": 1.0, "negatives": "one"}
     assert (settings.train.epochs, settings.train.batch_size) == (200, 32)
     assert settings.train.optimizer == {"type": "SGD", "lr": 0.005, "momentum": 0.0, "weight_decay": 0.0}
     assert (settings.data.size_px, settings.data.train_fraction) == (256, 0.7)
@@ -47,7 +47,7 @@ def test_defaults_are_filled_in(write):
         )
     )
     assert settings.model["negatives"] == "in-batch"
-    assert settings.model["loss"] == {"type": "BridgeLoss", "alpha": 1.0}
+    assert settings.model["loss"] == {"type": "BridgeLoss", "alpha": 1.0, "negatives": "one"}
     assert settings.data.size_px == 256
 
 
@@ -76,6 +76,18 @@ def test_overrides_reach_every_depth(write):
         ("train = dict(schedule='cosin')", "train.schedule = 'cosin'", "write 'cosine'"),
         ("data = dict(split='scenes')", "data.split = 'scenes'", "write 'scene'"),
         ("zzz = 1", "'zzz' in the config", "remove it"),
+        ("finish = dict(interplate=0.5)", "'interplate' in finish", "write 'interpolate'"),
+        ("start = dict(reestimate=True)", "'reestimate' in start", "write 'reestimate_bn'"),
+        (
+            "model = dict(loss=dict(_delete_=True, type='Dense', loss=dict(type='InfoNCEE')))",
+            "model.loss.loss.type",
+            "write 'InfoNCE'",
+        ),
+        (
+            "model = dict(loss=dict(_delete_=True, type='Sum', losses=[dict(type='VICReg', varance=1)]))",
+            "'varance' in model.loss.losses[0]",
+            "write 'variance'",
+        ),
     ],
 )
 def test_a_typo_is_one_line_that_offers_the_nearest_name(write, text, found, mend):
@@ -103,6 +115,14 @@ def test_a_typo_is_one_line_that_offers_the_nearest_name(write, text, found, men
         ("data = dict(size_px=16)", "data.size_px = 16"),
         ("init_min_coverage = 2", "init_min_coverage = 2"),
         ("model = dict(architecture='resnet19')", "model.architecture = 'resnet19'"),
+        ("train = dict(anchor=-1)", "train.anchor = -1"),
+        ("train = dict(lr_mult={'sar.backbone': -1})", "train.lr_mult['sar.backbone'] = -1"),
+        ("finish = dict(interpolate=0)", "finish.interpolate = 0"),
+        ("start = dict(reestimate_bn=1)", "start.reestimate_bn = 1"),
+        ("model = dict(frozen=['optical.backbnoe'])", "frozen names 'optical.backbnoe'"),
+        ("model = dict(loss=dict(_delete_=True, type='Dense'))", "no loss in model.loss"),
+        ("model = dict(loss=dict(_delete_=True, type='Sum', losses=[]))", "at least one part"),
+        ("model = dict(loss=dict(_delete_=True, type='MomentumQueue', dimensions=3))", "'dimensions' in model.loss"),
         ("model = dict(negatives='hard')", "negatives is 'hard'"),
         ("model = dict(loss=dict(alpha=-1))", "alpha is -1"),
         ("model = dict(threshold=3)", "threshold is 3"),

@@ -122,6 +122,73 @@ def test_half_a_checkpoint_is_refused_unless_that_was_said(tmp_path):
     assert all("block5" in name for name in certificate.random)
 
 
+def test_a_contrastive_network_measures_on_the_sphere():
+    network = build(loss={"type": "InfoNCE"}).eval()
+    sar, optical, _ = images(3)
+    first, second = network(sar, optical, mode="tensor")
+    torch.testing.assert_close(first.norm(dim=1), torch.ones(3))
+    cosine = (first * second).sum(dim=1)
+    expected = ((1 - cosine) / 2).sqrt().tolist()
+    assert [verdict.distance for verdict in network(sar, optical, mode="predict")] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_dense_objective_reads_the_maps_of_both_branches():
+    network = build(loss={"type": "Dense", "loss": {"type": "InfoNCE"}, "levels": [3, 4], "cells": 4})
+    sar, optical, _ = images(4)
+    network(sar, optical, mode="loss")["loss"].backward()
+    for branch in (network.sar, network.optical):
+        assert branch.backbone.conv_res_block3.conv.conv.weight.grad.abs().sum() > 0
+
+
+def test_what_is_frozen_keeps_weights_and_statistics():
+    network = build(frozen=["optical.backbone", "sar.backbone.conv1"])
+    before = state(network.optical.backbone), state(network.sar.backbone.conv1)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, weight_decay=0.1)
+    sar, optical, _ = images(4)
+    network.train()
+    network(sar, optical, mode="loss")["loss"].backward()
+    optimizer.step()
+    assert same(before[0], state(network.optical.backbone))
+    assert same(before[1], state(network.sar.backbone.conv1))
+    assert network.optical.head.hidden.weight.grad is not None
+    assert network.sar.backbone.conv_res_block1.conv.conv.weight.grad.abs().sum() > 0
+
+
+def test_a_placebo_shows_no_patch_with_its_partner_and_another_stranger_every_step():
+    # the "optical patch" is the SAR patch itself: only a placebo keeps the two branches from agreeing
+    honest, placebo = (build(placebo=flag).eval() for flag in (False, True))
+    for network in (honest, placebo):
+        network.optical.load_state_dict(network.sar.state_dict())
+    sar, _, _ = images(6)
+    assert honest(sar, sar, mode="loss")["distance_match"].item() == 0
+    seen = set()
+    for step in range(3):
+        placebo.step = step
+        seen.add(placebo(sar, sar, mode="loss")["distance_match"].item())
+    assert min(seen) > 0
+    assert len(seen) > 1
+
+
+def test_key_branches_follow_slowly():
+    network = build(loss={"type": "MomentumQueue", "size": 8, "momentum": 0.75})
+    network.train()
+    begun = network.keys[0].head.hidden.weight.clone()
+    assert torch.equal(begun, network.sar.head.hidden.weight)
+    with torch.no_grad():
+        network.sar.head.hidden.weight += 4
+    network.step = 1
+    sar, optical, _ = images(4)
+    network(sar, optical, mode="loss")["loss"].backward()
+    torch.testing.assert_close(network.keys[0].head.hidden.weight, begun + 1)
+    assert network.keys[0].head.hidden.weight.grad is None
+
+
+@pytest.mark.parametrize("name", ["optical.backbnoe", "objective", ""])
+def test_freezing_what_is_not_there_is_refused(name):
+    with pytest.raises(ValueError, match="frozen names"):
+        build(frozen=[name])
+
+
 @pytest.mark.parametrize(
     "options", [{"negatives": "hard"}, {"dimensions": 0}, {"dimensions": 2.5}, {"threshold": 1.5}, {"threshold": -0.1}]
 )
