@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from osm.matching.settings import Settings
+from osm.matching.settings import AugmentSettings, Settings
 from osm.transfer.architectures import IMAGENET_MEAN, IMAGENET_STD, architecture
 
 #: Xu et al. (AAAI 2019), their code of 2021, and Huang et al., QXS-SAROPT §III-A.
@@ -23,6 +24,8 @@ REFERENCE: dict[str, Any] = {
     "train.schedule": "constant",
     "train.warmup_epochs": 0.0,
     "train.precision": "float32",
+    # no augmentation of any kind, which is what the defaults say
+    **{f"augment.{name}": value for name, value in asdict(AugmentSettings()).items()},
 }
 
 #: Table II of Huang et al.: the test part of QXS-SAROPT, threshold 0.38.

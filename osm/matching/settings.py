@@ -98,12 +98,14 @@ class Settings:
         data: Which pairs, and at what size.
         train: How long, how fast, how exactly.
         init_min_coverage: Least fraction of a backbone's tensors that ``--init`` must fill.
+        augment: How training pairs are varied.
     """
 
     model: dict[str, Any]
     data: DataSettings
     train: TrainSettings
     init_min_coverage: float = 1.0
+    augment: AugmentSettings = AugmentSettings()
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values."""
@@ -113,6 +115,6 @@ class Settings:
         """The settings by dotted names of two levels, e.g. ``train.epochs``."""
         return {
             f"{section}.{name}": value
-            for section in ("model", "data", "train")
+            for section in ("model", "data", "train", "augment")
             for name, value in self.to_json()[section].items()
         }
