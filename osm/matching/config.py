@@ -13,7 +13,9 @@ from osm.errors import ConfigError
 from osm.matching.settings import (
     PRECISIONS,
     SCHEDULES,
+    SECTIONS,
     SPLITS,
+    AugmentSettings,
     DataSettings,
     FinishSettings,
     Settings,
@@ -40,20 +42,23 @@ def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) 
     values.pop("custom_imports", None)  # mmengine's own key, which the parser has obeyed
     known = [entry.name for entry in fields(Settings)]
     check_names(where, "the config", values, known)
-    for section in ("model", "data", "train", "start", "finish"):
+    for section in SECTIONS:
         if not isinstance(values.get(section, {}), dict):
             raise _wrong(where, section, values[section], "a dict")
     data: DataSettings = _section(where, "data", DataSettings, values.get("data", {}))
     train: TrainSettings = _section(where, "train", TrainSettings, values.get("train", {}))
     start: StartSettings = _section(where, "start", StartSettings, values.get("start", {}))
     finish: FinishSettings = _section(where, "finish", FinishSettings, values.get("finish", {}))
+    augment: AugmentSettings = _section(where, "augment", AugmentSettings, values.get("augment", {}))
     coverage = values.get("init_min_coverage", 1.0)
     if isinstance(coverage, bool) or not isinstance(coverage, int | float) or not 0 <= coverage <= 1:
         raise _wrong(where, "init_min_coverage", coverage, "a fraction between 0 and 1")
     _check_ranges(where, data, train)
     if not 0 < finish.interpolate <= 1:
         raise _wrong(where, "finish.interpolate", finish.interpolate, "a fraction above 0, at most 1")
-    return Settings(_model(where, values.get("model", {})), data, train, start, finish, float(coverage))
+    _check_augment(where, augment, data.size_px)
+    model = _model(where, values.get("model", {}))
+    return Settings(model, data, train, augment, start, finish, float(coverage))
 
 
 def check_names(where: str, section: str, names: Collection[str], known: Collection[str]) -> None:
@@ -165,6 +170,25 @@ def _check_ranges(where: str, data: DataSettings, train: TrainSettings) -> None:
     if train.warmup_epochs >= train.epochs:
         raise _wrong(where, "train.warmup_epochs", train.warmup_epochs, f"less than the {train.epochs} epochs")
     _check_optimizer(where, train.optimizer)
+
+
+def _check_augment(where: str, augment: AugmentSettings, size_px: int) -> None:
+    if augment.crop_px and augment.crop_px < size_px:
+        raise _wrong(where, "augment.crop_px", augment.crop_px, f"0, or at least data.size_px = {size_px}")
+    if augment.speckle_looks and not 1 <= augment.speckle_looks <= 1000:
+        raise _wrong(where, "augment.speckle_looks", augment.speckle_looks, "0, or a number between 1 and 1000")
+    for name, most in (
+        ("sar_gain_db", 20),
+        ("sar_gamma", 1),
+        ("sar_floor", 64),
+        ("brightness", 0.9),
+        ("contrast", 0.9),
+        ("saturation", 1),
+        ("grey", 1),
+    ):
+        strength = getattr(augment, name)
+        if not 0 <= strength <= most:
+            raise _wrong(where, f"augment.{name}", strength, f"a number between 0 and {most}")
 
 
 def _check_optimizer(where: str, values: dict[str, Any]) -> None:

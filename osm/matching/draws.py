@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 
 
-def generator(*key: int) -> torch.Generator:
-    """A CPU generator that depends on ``key`` alone, e.g. (seed, step, rank).
+def generator(*key: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator that depends on ``key`` alone, e.g. (seed, step, rank).
 
     Args:
-        key: Non-negative integers; different keys give independent streams.
+        key: Non-negative integers; different keys give independent streams, but a zero at the end may count for
+            nothing.
+        device: Where it draws; the same key gives other numbers on another kind of device.
     """
     word = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])
-    return torch.Generator().manual_seed(word >> 1)
+    return torch.Generator(device).manual_seed(word >> 1)
 
 
 def derangement(count: int, draw: torch.Generator) -> Tensor:

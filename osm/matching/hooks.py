@@ -16,14 +16,15 @@ from osm.errors import ConfigError
 
 @HOOKS.register_module()
 class StepHook(Hook):
-    """Tells the network its step, from which it derives its draws: a resumed run repeats them."""
+    """Tells the network and its preprocessor the step that their draws derive from: a resumed run repeats them."""
 
     priority = "HIGH"
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Set ``step`` of the network."""
+        """Set ``step`` of both."""
         network = runner.model.module if is_model_wrapper(runner.model) else runner.model
         network.step = runner.iter
+        network.data_preprocessor.step = runner.iter
 
 
 @HOOKS.register_module()

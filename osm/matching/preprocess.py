@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mmengine.dist import get_rank
 from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import MODELS
 from torch import Tensor
 from torch.nn import functional
 
 from osm.errors import ConfigError, DataError
+from osm.matching.augment import View, centre_view, cut, disturb_sar, draw_view, recolour
+from osm.matching.draws import generator
+from osm.matching.settings import AugmentSettings
 
 
 def reduce_to(images: Tensor, size_px: int) -> Tensor:
@@ -31,14 +35,23 @@ def reduce_to(images: Tensor, size_px: int) -> Tensor:
     return functional.interpolate(images, size=(size_px, size_px), mode="bilinear", antialias=True)
 
 
+#: Tell the streams of one step apart, and from that of the negatives, whose key has no such word: hence no zero.
+_VIEW, _SAR, _SPECKLE, _OPTICAL, _OTHER_VIEW, _OTHER_OPTICAL = range(1, 7)
+
+
 @MODELS.register_module()
 class PairPreprocessor(BaseDataPreprocessor):
-    """Moves a batch to the device, reduces, replicates SAR to 3 bands and normalises.
+    """Moves a batch to the device, augments, reduces, replicates SAR to 3 bands and normalises.
 
     Args:
         mean: Subtracted, per channel (RGB), in units of 0..255; on both modalities.
         std: Divided by, likewise.
         size_px: Height and width that the branches see.
+        augment: Fields of ``AugmentSettings``; what is left out is off.
+        seed: Seed of the augmentation.
+
+    Attributes:
+        step: Step of the training; the augmentation depends on it, the seed and the rank alone.
     """
 
     def __init__(
@@ -46,9 +59,21 @@ class PairPreprocessor(BaseDataPreprocessor):
         mean: Sequence[float],
         std: Sequence[float],
         size_px: int = 256,
+        augment: Mapping[str, Any] | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__(non_blocking=True)
         self.size_px = size_px
+        self.augment = AugmentSettings(**(augment or {}))
+        if 0 < self.augment.crop_px < size_px:
+            raise ConfigError(
+                "augment.crop_px",
+                found=f"{self.augment.crop_px}",
+                expected=f"0, or at least data.size_px = {size_px}",
+                mend=f"set augment.crop_px={size_px}",
+            )
+        self.seed = seed
+        self.step = 0
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
@@ -57,34 +82,58 @@ class PairPreprocessor(BaseDataPreprocessor):
 
         Args:
             data: ``sar`` (N, H, W) uint8, ``optical`` and optionally ``nonmatch`` (N, H, W, 3) uint8.
-            training: Unused; here is where paired augmentation belongs.
+            training: Whether to augment. A crop is taken in any case, in evaluation from the middle: it is there
+                to keep the native size of pixels, and a network must be judged at the size it was trained at.
 
         Returns:
             The same keys as float32 (N, 3, size_px, size_px), channels last in memory.
 
         Raises:
             DataError: A patch of the batch could not be read.
+            ConfigError: Patches are not square, or smaller than the crop or the size.
         """
         if "unreadable" in data:
             # a loader's worker can raise nothing but text, so the error came along as data
             raise DataError(**data["unreadable"])
         batch: dict[str, Any] = self.cast_data(data)
-        for key in ("sar", "optical", "nonmatch"):
+        # a non-match is of another place, so it has a view of its own
+        for stream, names in ((_VIEW, ("sar", "optical")), (_OTHER_VIEW, ("nonmatch",))):
+            keys = [key for key in names if key in batch]
+            if keys:
+                view = self._view(batch[keys[0]], stream, training)
+                batch |= zip(keys, cut(view, *(batch[key] for key in keys)), strict=True)
+        if training and "sar" in batch:
+            # before the reduction: speckle belongs to the native pixels
+            speckle = self._draw(_SPECKLE, batch["sar"].device)
+            batch["sar"] = disturb_sar(batch["sar"], self.augment, self._draw(_SAR), speckle)
+        for key, colours in (("sar", None), ("optical", _OPTICAL), ("nonmatch", _OTHER_OPTICAL)):
             if key in batch:
-                batch[key] = self._images(batch[key])
+                batch[key] = self._images(batch[key], self._draw(colours) if training and colours else None)
         return batch
 
-    def _images(self, stored: Tensor) -> Tensor:
-        size_px = min(stored.shape[1:3])
-        if size_px < self.size_px or stored.shape[1] != stored.shape[2]:
+    def _draw(self, stream: int, device: torch.device | str = "cpu") -> torch.Generator:
+        return generator(self.seed, self.step, get_rank(), stream, device=device)
+
+    def _view(self, stored: Tensor, stream: int, training: bool) -> View:
+        count, height, width = stored.shape[:3]
+        crop_px = self.augment.crop_px
+        if height != width or max(crop_px, self.size_px) > width:
+            name = "augment.crop_px" if crop_px > width == height else "data.size_px"
             raise ConfigError(
-                "data.size_px",
-                found=f"{self.size_px} px for patches of {stored.shape[2]}x{stored.shape[1]} px",
+                name,
+                found=f"{crop_px if name == 'augment.crop_px' else self.size_px} px for patches of {width}x{height} px",
                 expected="square patches of at least that size",
-                mend=f"set data.size_px={size_px}",
+                mend=f"set {name}={min(height, width)}",
             )
+        if training:
+            return draw_view(count, width, self.augment, self._draw(stream))
+        return centre_view(count, width, crop_px)
+
+    def _images(self, stored: Tensor, draw: torch.Generator | None = None) -> Tensor:
         # (N, H, W, 3) seen as (N, 3, H, W) lies channels last already
         planar = stored.unsqueeze(1) if stored.ndim == 3 else stored.permute(0, 3, 1, 2)
-        reduced = reduce_to(planar.float(), self.size_px)
-        images: Tensor = (reduced - self.mean) / self.std
-        return images.contiguous(memory_format=torch.channels_last)
+        images = reduce_to(planar.float(), self.size_px)
+        if draw is not None:
+            images = recolour(images, self.augment, draw)
+        normalised: Tensor = (images - self.mean) / self.std
+        return normalised.contiguous(memory_format=torch.channels_last)

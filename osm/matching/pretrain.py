@@ -213,6 +213,13 @@ def _check_fit(config: Path, settings: Settings, folder: PairFolder, split: Pair
             expected="square patches of at least that size",
             mend=f"set data.size_px={min(folder.size_px)}",
         )
+    if settings.augment.crop_px > width_px:
+        raise ConfigError(
+            config,
+            found=f"augment.crop_px = {settings.augment.crop_px} for patches of {width_px}x{height_px}",
+            expected="windows that lie inside the patches",
+            mend=f"set augment.crop_px={width_px} or less",
+        )
     return share // batch
 
 

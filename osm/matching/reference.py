@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from osm.matching.settings import Settings
+from osm.matching.settings import AugmentSettings, Settings
 from osm.transfer.architectures import IMAGENET_MEAN, IMAGENET_STD, architecture
 
 #: Xu et al. (AAAI 2019), their code of 2021, and Huang et al., QXS-SAROPT §III-A.
@@ -31,6 +32,8 @@ REFERENCE: dict[str, Any] = {
     "start.reestimate_bn": False,
     "finish.interpolate": 1.0,
     "finish.reestimate_bn": False,
+    # no augmentation of any kind, which is what the defaults say
+    **{f"augment.{name}": value for name, value in asdict(AugmentSettings()).items()},
 }
 
 #: Table II of Huang et al.: the test part of QXS-SAROPT, threshold 0.38.

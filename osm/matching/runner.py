@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,8 @@ def network_config(settings: Settings) -> dict[str, Any]:
         "mean": list(known.mean),
         "std": list(known.std),
         "size_px": settings.data.size_px,
+        "augment": asdict(settings.augment),
+        "seed": settings.train.seed,
     }
     return {**settings.model, "seed": settings.train.seed, "data_preprocessor": preprocessor}
 

@@ -8,6 +8,8 @@ from typing import Any
 SPLITS = ("auto", "paper", "scene")
 PRECISIONS = ("bfloat16", "float32")
 SCHEDULES = ("constant", "cosine")
+#: The parts of a config.
+SECTIONS = ("model", "data", "train", "augment", "start", "finish")
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,39 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class AugmentSettings:
+    """How training pairs are varied; everything is off by default, as in the reference.
+
+    A crop keeps the native size of pixels, where ``data.size_px`` alone reduces it and blurs small ships.
+
+    Attributes:
+        turn: Flip and turn by quarters, uniformly over the 8 ways; the same for both patches of a pair.
+        crop_px: Side of a window drawn anew each time, the same for both patches; the middle one in evaluation.
+            0: the whole patch. At least ``data.size_px``, to which windows are reduced.
+        speckle_looks: Multiply SAR intensities by speckle of so many looks, at least 1; fewer are stronger.
+            0: none. Patches are taken to hold amplitudes.
+        sar_gain_db: A gain on SAR amplitudes, uniform within ± so many dB.
+        sar_gamma: An exponent on SAR amplitudes, exp(u) with u uniform within ± this.
+        sar_floor: Noise added to SAR intensities, of an amplitude uniform from 0 to this, in units of 0..255.
+        brightness: A factor on optical values, uniform within 1 ± this.
+        contrast: A factor on their distance from the patch's mean luminance, likewise.
+        saturation: A factor on their distance from the pixel's luminance, likewise.
+        grey: Probability that an optical patch loses its colour.
+    """
+
+    turn: bool = False
+    crop_px: int = 0
+    speckle_looks: float = 0.0
+    sar_gain_db: float = 0.0
+    sar_gamma: float = 0.0
+    sar_floor: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    grey: float = 0.0
+
+
+@dataclass(frozen=True)
 class StartSettings:
     """What is done to the start before the first step.
 
@@ -97,6 +132,7 @@ class Settings:
         model: Registry config of the network, its defaults filled in.
         data: Which pairs, and at what size.
         train: How long, how fast, how exactly.
+        augment: How training pairs are varied.
         start: What is done to the start.
         finish: What is done to the end.
         init_min_coverage: Least fraction of a backbone's tensors that ``--init`` must fill.
@@ -105,6 +141,7 @@ class Settings:
     model: dict[str, Any]
     data: DataSettings
     train: TrainSettings
+    augment: AugmentSettings = AugmentSettings()
     start: StartSettings = StartSettings()
     finish: FinishSettings = FinishSettings()
     init_min_coverage: float = 1.0
@@ -115,8 +152,4 @@ class Settings:
 
     def flat(self) -> dict[str, Any]:
         """The settings by dotted names of two levels, e.g. ``train.epochs``."""
-        return {
-            f"{section}.{name}": value
-            for section in ("model", "data", "train", "start", "finish")
-            for name, value in self.to_json()[section].items()
-        }
+        return {f"{section}.{name}": value for section in SECTIONS for name, value in self.to_json()[section].items()}

@@ -4,6 +4,7 @@ import pytest
 
 from osm.errors import ConfigError
 from osm.matching.config import load_settings
+from osm.matching.settings import AugmentSettings
 
 
 @pytest.fixture
@@ -51,6 +52,18 @@ def test_defaults_are_filled_in(write):
     assert settings.data.size_px == 256
 
 
+def test_augmentation_is_a_section_of_its_own(write):
+    assert load_settings(write("")).augment == AugmentSettings()
+    path = write("data = dict(size_px=128)\naugment = dict(turn=True, crop_px=160, speckle_looks=4)")
+    assert load_settings(path).augment == AugmentSettings(turn=True, crop_px=160, speckle_looks=4)
+    assert load_settings(write(""), {"augment.turn": True}).augment == AugmentSettings(turn=True)
+
+
+def test_a_crop_below_the_size_of_the_input_says_what_it_must_reach(write):
+    with pytest.raises(ConfigError, match=r"augment\.crop_px = 128; expected 0, or at least data\.size_px = 256"):
+        load_settings(write("augment = dict(crop_px=128)"))
+
+
 def test_overrides_reach_every_depth(write):
     settings = load_settings(write(""), {"train.epochs": 3, "train.optimizer.lr": 0.1, "model.negatives": "reference"})
     assert settings.train.epochs == 3
@@ -74,6 +87,8 @@ def test_overrides_reach_every_depth(write):
         ("train = dict(optimizer=dict(momentun=0.9))", "'momentun' in train.optimizer", "write 'momentum'"),
         ("train = dict(precision='bfloat61')", "train.precision = 'bfloat61'", "write 'bfloat16'"),
         ("train = dict(schedule='cosin')", "train.schedule = 'cosin'", "write 'cosine'"),
+        ("augment = dict(turns=True)", "'turns' in augment", "write 'turn'"),
+        ("augment = dict(speckle=4)", "'speckle' in augment", "write 'speckle_looks'"),
         ("data = dict(split='scenes')", "data.split = 'scenes'", "write 'scene'"),
         ("zzz = 1", "'zzz' in the config", "remove it"),
         ("finish = dict(interplate=0.5)", "'interplate' in finish", "write 'interpolate'"),
@@ -113,6 +128,21 @@ def test_a_typo_is_one_line_that_offers_the_nearest_name(write, text, found, men
         ("train = 3", "train = 3"),
         ("data = dict(train_fraction=1.0)", "data.train_fraction = 1.0"),
         ("data = dict(size_px=16)", "data.size_px = 16"),
+        ("augment = True", "augment = True"),
+        ("augment = dict(turn=1)", "augment.turn = 1"),
+        ("augment = dict(turn='yes')", "augment.turn = 'yes'"),
+        ("augment = dict(crop_px=128)", "augment.crop_px = 128"),
+        ("augment = dict(crop_px=-1)", "augment.crop_px = -1"),
+        ("augment = dict(crop_px=256.0)", "augment.crop_px = 256.0"),
+        ("augment = dict(speckle_looks=0.5)", "augment.speckle_looks = 0.5"),
+        ("augment = dict(speckle_looks=float('inf'))", "augment.speckle_looks = inf"),
+        ("augment = dict(sar_gain_db=-1)", "augment.sar_gain_db = -1"),
+        ("augment = dict(sar_gamma=2)", "augment.sar_gamma = 2"),
+        ("augment = dict(sar_floor=100)", "augment.sar_floor = 100"),
+        ("augment = dict(brightness=1.0)", "augment.brightness = 1.0"),
+        ("augment = dict(contrast=float('nan'))", "augment.contrast = nan"),
+        ("augment = dict(saturation='much')", "augment.saturation = 'much'"),
+        ("augment = dict(grey=1.5)", "augment.grey = 1.5"),
         ("init_min_coverage = 2", "init_min_coverage = 2"),
         ("model = dict(architecture='resnet19')", "model.architecture = 'resnet19'"),
         ("train = dict(anchor=-1)", "train.anchor = -1"),

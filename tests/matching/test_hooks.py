@@ -10,7 +10,9 @@ from osm.matching.hooks import FiniteLossHook, StepHook
 
 
 def at(epoch: int, step: int) -> SimpleNamespace:
-    return SimpleNamespace(epoch=epoch, iter=step, model=torch.nn.Linear(1, 1))
+    model = torch.nn.Linear(1, 1)
+    model.data_preprocessor = torch.nn.Identity()
+    return SimpleNamespace(epoch=epoch, iter=step, model=model)
 
 
 @pytest.mark.parametrize(("epoch", "kept"), [(0, "no checkpoint was written"), (3, "checkpoints up to epoch 3")])
@@ -27,7 +29,7 @@ def test_a_finite_loss_passes():
     FiniteLossHook().after_train_iter(at(0, 0), 0, {}, {"loss": torch.tensor(0.25)})
 
 
-def test_the_network_is_told_its_step():
+def test_the_network_and_its_preprocessor_are_told_their_step():
     runner = at(0, 17)
     StepHook().before_train_iter(runner, 0)
-    assert runner.model.step == 17
+    assert runner.model.step == runner.model.data_preprocessor.step == 17

@@ -8,6 +8,11 @@ from PIL import Image
 from osm.errors import ConfigError, DataError
 from osm.matching.preprocess import PairPreprocessor, reduce_to
 
+ALL = {
+    "turn": True, "crop_px": 24, "speckle_looks": 4.0, "sar_gain_db": 3.0, "sar_gamma": 0.3, "sar_floor": 8.0,
+    "brightness": 0.3, "contrast": 0.3, "saturation": 0.3, "grey": 0.2,
+}  # fmt: skip
+
 MEAN, STD = (10.0, 20.0, 30.0), (2.0, 4.0, 8.0)
 
 
@@ -72,3 +77,97 @@ def test_an_unreadable_patch_becomes_the_error_it_was():
     with pytest.raises(DataError) as caught:
         PairPreprocessor(MEAN, STD)({"unreadable": fields})
     assert caught.value.line == "sar/3.png: found half a file; expected a PNG; copy it again"
+
+
+def prepare(stored, step=0, training=True, **settings):
+    preprocessor = PairPreprocessor(MEAN, STD, **{"size_px": 24, "augment": ALL, **settings})
+    preprocessor.step = step
+    return preprocessor(stored, training)
+
+
+def with_nonmatch(size_px=32):
+    stored = batch(size_px)
+    return {**stored, "nonmatch": stored["optical"].flip(0)}
+
+
+def same(first, second):
+    return {key: torch.equal(first[key], second[key]) for key in ("sar", "optical", "nonmatch")}
+
+
+def test_seed_and_step_alone_decide_an_augmented_batch():
+    stored = with_nonmatch()
+    before = {key: value.clone() for key, value in stored.items()}
+    reference = prepare(stored, step=7, seed=3)
+    torch.rand(10)  # moves the global generator, which must not matter
+    assert all(same(reference, prepare(stored, step=7, seed=3)).values())
+    assert not any(same(reference, prepare(stored, step=8, seed=3)).values())
+    assert not any(same(reference, prepare(stored, step=7, seed=4)).values())
+    assert all(torch.equal(stored[key], before[key]) for key in before)
+
+
+def test_an_augmented_batch_has_the_form_of_any_other():
+    ready = prepare(with_nonmatch(), size_px=12)
+    for key in ("sar", "optical", "nonmatch"):
+        assert ready[key].shape == (2, 3, 12, 12)
+        assert ready[key].dtype == torch.float32
+        assert ready[key].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_evaluation_is_the_middle_of_the_patches_whatever_the_step():
+    stored = with_nonmatch()
+    ready = prepare(stored, step=5, training=False)
+    middle = {key: stored[key][:, 4:28, 4:28].contiguous() for key in ("sar", "optical", "nonmatch")}
+    assert all(same(ready, PairPreprocessor(MEAN, STD, size_px=24)(middle)).values())
+
+
+def test_augmentation_that_is_off_is_none():
+    stored = with_nonmatch()
+    off = prepare(stored, size_px=32, augment=dict.fromkeys(ALL, 0))
+    assert all(same(off, prepare(stored, size_px=32, augment=None, training=False)).values())
+
+
+def test_a_pair_is_seen_through_one_view_and_its_nonmatch_through_another():
+    number, row, column = torch.meshgrid(torch.arange(6), torch.arange(32), torch.arange(32), indexing="ij")
+    optical = torch.stack([row, column, number], dim=-1).byte()
+    stored = {"sar": row.byte(), "optical": optical, "nonmatch": optical.clone()}
+    preprocessor = PairPreprocessor((0.0,) * 3, (1.0,) * 3, size_px=24, augment={"turn": True, "crop_px": 24})
+    ready = preprocessor(stored, True)
+    assert torch.equal(ready["sar"][:, 0], ready["optical"][:, 0])
+    assert torch.equal(ready["optical"][:, 2, 0, 0], torch.arange(6.0))
+    assert not torch.equal(ready["optical"], ready["nonmatch"])
+
+
+def test_speckle_falls_on_sar_alone_and_colour_on_optical_alone():
+    stored, plain = with_nonmatch(), prepare(with_nonmatch(), augment={"crop_px": 24})
+    assert same(plain, prepare(stored, augment={"crop_px": 24, "speckle_looks": 4})) == {
+        "sar": False, "optical": True, "nonmatch": True,
+    }  # fmt: skip
+    assert same(plain, prepare(stored, augment={"crop_px": 24, "brightness": 0.3})) == {
+        "sar": True, "optical": False, "nonmatch": False,
+    }  # fmt: skip
+
+
+def test_speckle_is_that_of_native_pixels():
+    flat = {"sar": torch.full((8, 64, 64), 50, dtype=torch.uint8), "optical": torch.zeros(8, 64, 64, 3).byte()}
+    preprocessor = PairPreprocessor((0.0,) * 3, (1.0,) * 3, size_px=16, augment={"speckle_looks": 16})
+    ready = preprocessor(flat, True)["sar"][:, 0]
+    # 16 pixels are averaged into one; the amplitude of L looks has a relative variance of 1/(4 L) nearly
+    assert float((ready / 50).var()) == pytest.approx(1 / (4 * 16) / 16, rel=0.15)
+
+
+def test_a_crop_beyond_the_patches_is_refused():
+    with pytest.raises(ConfigError, match=r"augment\.crop_px: found 24 px for patches of 20x20 px.*=20"):
+        prepare(batch(20), size_px=16)
+
+
+def test_a_crop_that_would_have_to_be_enlarged_is_refused():
+    with pytest.raises(ConfigError, match=r"augment\.crop_px: found 16; expected 0, or at least data\.size_px = 24"):
+        PairPreprocessor(MEAN, STD, size_px=24, augment={"crop_px": 16})
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_one_modality_alone_is_prepared_as_within_a_pair(training):
+    stored = with_nonmatch()
+    whole = prepare(stored, training=training)
+    for key in ("sar", "optical"):
+        assert torch.equal(prepare({key: stored[key]}, training=training)[key], whole[key])

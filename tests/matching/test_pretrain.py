@@ -10,11 +10,14 @@ import time
 
 import pytest
 import torch
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 
 from osm.data.radiometry import Radiometry
 from osm.errors import ConfigError, DataError, WeightsError
 from osm.files import read_json
 from osm.matching.pretrain import pretrain
+from osm.matching.runner import runner_config
 from osm.transfer.architectures import build_backbone
 from osm.transfer.export import read_export
 from osm.transfer.load import load_backbone
@@ -125,6 +128,42 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(finished, tiny, tmp_pa
     assert {**figures, "seconds": 0} == {**expected, "seconds": 0}
 
 
+@HOOKS.register_module()
+class InterruptHook(Hook):
+    """Ends the second epoch after its checkpoint as Ctrl-C would."""
+
+    priority = "LOWEST"
+
+    def after_train_epoch(self, runner):
+        if runner.epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_augmentation_goes_on_where_it_was_interrupted(finished, tiny, tmp_path, monkeypatch):
+    varied = {"turn": True, "crop_px": 48, "speckle_looks": 4.0, "sar_gain_db": 2.0, "brightness": 0.3, "grey": 0.2}
+    options = {**tiny, "data.size_px": 32, **{f"augment.{name}": value for name, value in varied.items()}}
+    common = {"data_root": finished.data_root, "options": options}
+    whole = pretrain(finished.config, work_dir=tmp_path / "whole", **common)
+    with monkeypatch.context() as patch:
+
+        def interrupted(*arguments, **named):
+            config = runner_config(*arguments, **named)
+            return {**config, "custom_hooks": [*config["custom_hooks"], {"type": "InterruptHook"}]}
+
+        patch.setattr("osm.matching.pretrain.runner_config", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(finished.config, work_dir=tmp_path / "halves", **common)
+    assert (tmp_path / "halves" / "epoch_2.pth").is_file()
+    pretrain(finished.config, work_dir=tmp_path / "halves", resume=True, **common)
+    resumed, expected = checkpoint(tmp_path / "halves", 4), checkpoint(tmp_path / "whole", 4)
+    assert resumed["meta"]["iter"] == 12
+    assert equal(resumed["state_dict"], expected["state_dict"])
+    _, card = read_export(whole.sar_backbone)
+    assert {name: card.config["augment"][name] for name in varied} == varied
+    departed = {entry["setting"] for entry in read_json(whole.metrics)["departures"]}
+    assert departed >= {f"augment.{name}" for name in varied}
+
+
 def test_reference_sampling_and_another_precision_are_one_setting_each(finished, tiny, tmp_path):
     options = {**tiny, "train.epochs": 1, "model.negatives": "reference", "train.precision": "float32"}
     result = pretrain(finished.config, data_root=finished.data_root, work_dir=tmp_path / "run", options=options)
@@ -143,6 +182,7 @@ def test_a_loss_that_is_no_number_stops_with_its_step(finished, tiny, tmp_path):
     ("options", "message"),
     [
         ({"train.batch_size": 16}, r"train\.batch_size = 16 for 15 training pairs.*set train\.batch_size=15"),
+        ({"augment.crop_px": 65}, r"augment\.crop_px = 65 for patches of 64x64.*set augment\.crop_px=64"),
         ({"data.size_px": 128}, r"data\.size_px = 128 for patches of 64x64.*set data\.size_px=64"),
         ({"train.epoch": 3}, r"'epoch' in train.*write 'epochs'"),
         ({"data.split": "scene"}, "scene"),

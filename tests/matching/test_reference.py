@@ -30,6 +30,8 @@ def test_darknet_is_fed_as_its_weights_want(repo_root):
         ({"train.optimizer.momentum": 0.9}, "train.optimizer"),
         ({"model.loss.alpha": 2.0}, "model.loss"),
         ({"data.size_px": 128}, "data.size_px"),
+        ({"augment.turn": True}, "augment.turn"),
+        ({"augment.speckle_looks": 4.0}, "augment.speckle_looks"),
     ],
 )
 def test_a_changed_setting_departs(repo_root, overrides, setting):
