@@ -17,6 +17,10 @@ def pretrain(
     init: Annotated[
         Path | None, typer.Option("--init", help="Weights both branches start from; without it, a random start.")
     ] = None,
+    target_root: Annotated[
+        Path | None,
+        typer.Option("--target-root", help="Labelled scenes whose training tiles a config with target.kind mixes in."),
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of the config's train.seed.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Discard the run that is in the work folder.")] = False,
@@ -39,6 +43,7 @@ def pretrain(
         data_root=data_root,
         work_dir=work_dir,
         init=init,
+        target_root=target_root,
         seed=seed,
         resume=resume,
         overwrite=overwrite,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from osm.matching.settings import (
     FinishSettings,
     Settings,
     StartSettings,
+    TargetSettings,
     TrainSettings,
 )
 
@@ -48,6 +49,7 @@ def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) 
     data: DataSettings = _section(where, "data", DataSettings, values.get("data", {}))
     train: TrainSettings = _section(where, "train", TrainSettings, values.get("train", {}))
     start: StartSettings = _section(where, "start", StartSettings, values.get("start", {}))
+    target = _target(where, values.get("target", {}))
     finish: FinishSettings = _section(where, "finish", FinishSettings, values.get("finish", {}))
     augment: AugmentSettings = _section(where, "augment", AugmentSettings, values.get("augment", {}))
     coverage = values.get("init_min_coverage", 1.0)
@@ -58,7 +60,7 @@ def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) 
         raise _wrong(where, "finish.interpolate", finish.interpolate, "a fraction above 0, at most 1")
     _check_augment(where, augment, data.size_px)
     model = _model(where, values.get("model", {}))
-    return Settings(model, data, train, augment, start, finish, float(coverage))
+    return Settings(model, data, train, augment, target, start, finish, float(coverage))
 
 
 def check_names(where: str, section: str, names: Collection[str], known: Collection[str]) -> None:
@@ -191,6 +193,20 @@ def _check_augment(where: str, augment: AugmentSettings, size_px: int) -> None:
             raise _wrong(where, f"augment.{name}", strength, f"a number between 0 and {most}")
 
 
+def _target(where: str, values: dict[str, Any]) -> TargetSettings:
+    target: TargetSettings = _section(where, "target", TargetSettings, values)
+    for name, number, least in (
+        ("tiles", target.tiles, 2),
+        ("weight", target.weight, 0),
+        ("speckle_looks", target.speckle_looks, 0),
+        ("gain_db", target.gain_db, 0),
+        ("gamma", target.gamma, 0),
+    ):
+        if number < least:
+            raise _wrong(where, f"target.{name}", number, f"at least {least}")
+    return replace(target, loss=_objective(where, "target.loss", target.loss))
+
+
 def _check_optimizer(where: str, values: dict[str, Any]) -> None:
     from mmengine.optim import OPTIMIZERS
 
@@ -221,8 +237,8 @@ def _model(where: str, values: dict[str, Any]) -> dict[str, Any]:
     from osm.transfer.architectures import ARCHITECTURES
 
     kind = _registered(where, "model", values, MODELS.module_dict)
-    # seed and input come from the sections train and data
-    allowed = _defaults(kind, without=("seed", "data_preprocessor"))
+    # these come from other sections
+    allowed = _defaults(kind, without=("seed", "data_preprocessor", "target_loss", "target_weight"))
     check_names(where, "model", [name for name in values if name != "type"], allowed)
     if values.get("architecture") not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)

@@ -31,6 +31,8 @@ NEGATIVES = ("in-batch", "reference")
 
 #: Tells the draw of a placebo from the other draws of a step.
 _PLACEBO = 3
+#: Likewise the draw of partners among tiles.
+_VIEWS = 4
 
 
 def check_options(negatives: str, dimensions: int, threshold: float) -> None:
@@ -76,6 +78,9 @@ class BridgeNetwork(BaseModel):
             placebo, it gains by matching.
         frozen: Modules, by name (``optical.backbone``, ``sar.backbone.layer1``), that keep their start: no
             gradient reaches them and their batch norm uses its running statistics.
+        target_loss: Registry config of an objective over two views of each tile of the detectors' domain
+            (``osm.matching.target``); None where there are no such tiles.
+        target_weight: Its weight beside the objective over pairs.
         seed: Seed of the random start and of the negatives.
         data_preprocessor: Registry config of what turns stored patches into input.
     """
@@ -90,6 +95,8 @@ class BridgeNetwork(BaseModel):
         head_norm: bool = False,
         placebo: bool = False,
         frozen: Sequence[str] = (),
+        target_loss: dict[str, Any] | None = None,
+        target_weight: float = 1.0,
         seed: int = 0,
         data_preprocessor: dict[str, Any] | None = None,
     ) -> None:
@@ -106,9 +113,18 @@ class BridgeNetwork(BaseModel):
             loss or {"type": "BridgeLoss"}, channels=out_channels(architecture), dimensions=dimensions
         )
         self.space = self.objective.space
-        levels = self.objective.levels
-        self.sar = Branch(architecture, dimensions, head_norm, levels)
-        self.optical = Branch(architecture, dimensions, head_norm, levels)
+        levels = set(self.objective.levels)
+        self.target_objective: Objective | None = None
+        self.target_weight = target_weight
+        if target_loss is not None:
+            self.target_objective = build_objective(
+                target_loss, channels=out_channels(architecture), dimensions=dimensions
+            )
+            if self.target_objective.key_momentum is not None:
+                raise ValueError("target.loss cannot be a momentum queue: tiles have no key branch")
+            levels |= set(self.target_objective.levels)
+        self.sar = Branch(architecture, dimensions, head_norm, tuple(levels))
+        self.optical = Branch(architecture, dimensions, head_norm, tuple(levels))
         self.keys = self._slow_copies() if self.objective.key_momentum is not None else None
         self.frozen = tuple(self._named(name) for name in frozen)
         for module in self.frozen:
@@ -140,6 +156,8 @@ class BridgeNetwork(BaseModel):
                     load_backbone(branch.backbone, init, architecture=self.architecture, min_coverage=min_coverage)
                 )
         initialise(self.objective, self.seed + 3)
+        if self.target_objective is not None:
+            initialise(self.target_objective, self.seed + 4)
         self.align_keys()
         # after the draw: a draw fills memory in order, and must not depend on the layout
         self.to(memory_format=torch.channels_last)
@@ -166,6 +184,7 @@ class BridgeNetwork(BaseModel):
         sar: Tensor,
         optical: Tensor,
         nonmatch: Tensor | None = None,
+        target: Tensor | None = None,
         index: Tensor | None = None,
         mode: str = "tensor",
     ) -> Any:
@@ -175,15 +194,17 @@ class BridgeNetwork(BaseModel):
             sar: Normalised patches (N, 3, H, W).
             optical: Normalised patches (N, 3, H, W) of the same places.
             nonmatch: Normalised optical patches of other places; given with reference sampling only.
+            target: Normalised tiles (2·T, 3, H, W) of the detectors' domain: T first views, then the second ones.
             index: (N,) numbers of the pairs; unused.
             mode: "loss", "predict" or "tensor".
 
         Returns:
-            "loss": ``loss`` and the mean distances of matches and non-matches. "predict": one verdict
+            "loss": ``loss`` (with tiles ``loss_pairs`` and ``loss_target``, to be added up) and the mean distances
+            of matches and non-matches. "predict": one verdict
             a pair. "tensor": the embeddings of both, (N, d) each.
         """
         if mode == "loss":
-            return self._loss(sar, optical, nonmatch)
+            return self._loss(sar, optical, nonmatch, target)
         first, second = (embed(branch(images).logits, self.space) for branch, images in self._both(sar, optical))
         if mode == "tensor":
             return first, second
@@ -192,22 +213,42 @@ class BridgeNetwork(BaseModel):
             return [Verdict(h, h <= self.threshold) for h in far.tolist()]
         raise ValueError(f"mode is {mode!r}; it must be loss, predict or tensor")
 
-    def _loss(self, sar: Tensor, optical: Tensor, nonmatch: Tensor | None) -> dict[str, Tensor]:
+    def _loss(self, sar: Tensor, optical: Tensor, nonmatch: Tensor | None, target: Tensor | None) -> dict[str, Tensor]:
         if self.placebo:
             optical = optical[derangement(len(optical), generator(self.seed, self.step, get_rank(), _PLACEBO))]
-        near, far = _gathered(self.sar(sar)), _gathered(self.optical(optical))
-        order = derangement(len(near.logits), generator(self.seed, self.step, 0))
+        if target is None:
+            near, views = _gathered(self.sar(sar)), None
+        else:
+            # in one pass, so that batch norm knows one mixture of both domains
+            half = len(target) // 2
+            near, *views = map(_gathered, _split(self.sar(torch.cat([sar, target])), (len(sar), half, half)))
+        far = _gathered(self.optical(optical))
+        order = self._order(len(near.logits), 0)
         # the SAR half of a negative pair would be the same pass again: its embedding is at hand
         elsewhere = far.rows(order) if nonmatch is None else _gathered(self.optical(nonmatch))
         keys = self._keys(sar, optical) if self.keys is not None else None
         pairs = EncodedPairs(near, far, elsewhere, order, self.step, self.seed, keys)
         with torch.autocast(sar.device.type, enabled=False):
-            loss = self.objective(pairs)
+            losses = {"loss": self.objective(pairs)}
+            if views:
+                # mmengine adds up whatever is called a loss
+                losses = {"loss_pairs": losses["loss"], "loss_target": self._between(*views)}
             with torch.no_grad():
                 first, second, third = (embed(encoded.logits, self.space) for encoded in (near, far, elsewhere))
                 match = distance(first, second, self.space).mean()
                 apart = distance(first, third, self.space).mean()
-        return {"loss": loss, "distance_match": match, "distance_nonmatch": apart}
+        return {**losses, "distance_match": match, "distance_nonmatch": apart}
+
+    def _between(self, first: Encoded, second: Encoded) -> Tensor:
+        """The weighted objective over two views of each tile."""
+        assert self.target_objective is not None
+        order = self._order(len(first.logits), _VIEWS)
+        views = EncodedPairs(first, second, second.rows(order), order, self.step, self.seed)
+        loss: Tensor = self.target_weight * self.target_objective(views)
+        return loss
+
+    def _order(self, count: int, stream: int) -> Tensor:
+        return derangement(count, generator(self.seed, self.step, stream))
 
     def _both(self, sar: Tensor, optical: Tensor) -> tuple[tuple[Branch, Tensor], tuple[Branch, Tensor]]:
         return (self.sar, sar), (self.optical, optical)
@@ -241,3 +282,12 @@ class BridgeNetwork(BaseModel):
 def _gathered(encoded: Encoded) -> Encoded:
     """The logits of the batch over all processes; the maps stay where they are."""
     return Encoded(gather_rows(encoded.logits), encoded.maps)
+
+
+def _split(encoded: Encoded, counts: tuple[int, ...]) -> list[Encoded]:
+    """Rows and their maps in parts of so many."""
+    maps = {level: whole.split(counts) for level, whole in encoded.maps.items()}
+    return [
+        Encoded(logits, {level: parts[place] for level, parts in maps.items()})
+        for place, logits in enumerate(encoded.logits.split(counts))
+    ]

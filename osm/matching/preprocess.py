@@ -37,6 +37,8 @@ def reduce_to(images: Tensor, size_px: int) -> Tensor:
 
 #: Tell the streams of one step apart, and from that of the negatives, whose key has no such word: hence no zero.
 _VIEW, _SAR, _SPECKLE, _OPTICAL, _OTHER_VIEW, _OTHER_OPTICAL = range(1, 7)
+#: Two streams each, one a view.
+_TARGET, _TARGET_SPECKLE = 10, 12
 
 
 @MODELS.register_module()
@@ -48,6 +50,7 @@ class PairPreprocessor(BaseDataPreprocessor):
         std: Divided by, likewise.
         size_px: Height and width that the branches see.
         augment: Fields of ``AugmentSettings``; what is left out is off.
+        target: Fields of ``AugmentSettings`` again, for both views of a tile of the detectors' domain.
         seed: Seed of the augmentation.
 
     Attributes:
@@ -60,11 +63,13 @@ class PairPreprocessor(BaseDataPreprocessor):
         std: Sequence[float],
         size_px: int = 256,
         augment: Mapping[str, Any] | None = None,
+        target: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(non_blocking=True)
         self.size_px = size_px
         self.augment = AugmentSettings(**(augment or {}))
+        self.target = AugmentSettings(**(target or {}))
         if 0 < self.augment.crop_px < size_px:
             raise ConfigError(
                 "augment.crop_px",
@@ -81,7 +86,8 @@ class PairPreprocessor(BaseDataPreprocessor):
         """Prepare a batch of ``osm.matching.dataset.collate_pairs``.
 
         Args:
-            data: ``sar`` (N, H, W) uint8, ``optical`` and optionally ``nonmatch`` (N, H, W, 3) uint8.
+            data: ``sar`` (N, H, W) uint8, ``optical`` and optionally ``nonmatch`` (N, H, W, 3) uint8, and
+                optionally ``target`` (T, size_px, size_px) uint8, of which two views are made.
             training: Whether to augment. A crop is taken in any case, in evaluation from the middle: it is there
                 to keep the native size of pixels, and a network must be judged at the size it was trained at.
 
@@ -109,7 +115,13 @@ class PairPreprocessor(BaseDataPreprocessor):
         for key, colours in (("sar", None), ("optical", _OPTICAL), ("nonmatch", _OTHER_OPTICAL)):
             if key in batch:
                 batch[key] = self._images(batch[key], self._draw(colours) if training and colours else None)
+        if "target" in batch:
+            batch["target"] = self._images(torch.cat([self._view_of(batch["target"], view) for view in (0, 1)]))
         return batch
+
+    def _view_of(self, tiles: Tensor, view: int) -> Tensor:
+        values = self._draw(_TARGET + view)
+        return disturb_sar(tiles, self.target, values, self._draw(_TARGET_SPECKLE + view, tiles.device))
 
     def _draw(self, stream: int, device: torch.device | str = "cpu") -> torch.Generator:
         return generator(self.seed, self.step, get_rank(), stream, device=device)

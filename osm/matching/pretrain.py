@@ -28,6 +28,7 @@ from osm.matching.results import data_facts, make_card, metrics_json, summary
 from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
 from osm.matching.settings import Settings
 from osm.matching.start import AnchorHook, interpolate, reestimate_branch, weights_of
+from osm.matching.target import TargetHook, target_tiles
 from osm.matching.workdir import WorkDir
 from osm.transfer.export import export_backbone
 
@@ -51,6 +52,7 @@ def pretrain(
     data_root: Path,
     work_dir: Path,
     init: Path | None = None,
+    target_root: Path | None = None,
     seed: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -65,6 +67,7 @@ def pretrain(
         data_root: Folder of the pairs.
         work_dir: Folder for everything that is written.
         init: Weights that both backbones start from.
+        target_root: Folder of the labelled data set whose training tiles are mixed in, if the config says so.
         seed: Replaces ``train.seed``.
         resume: Continue an interrupted run; a finished one is left as it is.
         overwrite: Discard a run that is in ``work_dir``.
@@ -94,6 +97,9 @@ def pretrain(
     cuda = torch.cuda.is_available()
     steps_per_epoch = _check_fit(config, settings, folder, split)
     data = data_facts(folder, split)
+    tiles = target_tiles(settings, target_root)
+    if tiles is not None:
+        data["target"] = tiles.facts()
     if work.finished and resume:
         open_readable_log(work.log).info(f"the run in {work.path} was finished before; nothing to do")
         return PretrainResult(work.export, work.metrics)
@@ -139,6 +145,8 @@ def pretrain(
         resume=resume,
         launcher=launcher,
     )
+    if tiles is not None:
+        runner.register_hook(TargetHook(tiles))
     if settings.train.anchor:
         runner.register_hook(AnchorHook(network, settings.train.anchor))
     runner.train()

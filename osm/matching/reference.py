@@ -29,6 +29,7 @@ REFERENCE: dict[str, Any] = {
     "train.lr_mult": {},
     "train.anchor": 0.0,
     "train.precision": "float32",
+    "target.kind": "",
     "start.reestimate_bn": False,
     "finish.interpolate": 1.0,
     "finish.reestimate_bn": False,

@@ -15,7 +15,7 @@ from torch import nn
 from osm.compat import amp  # noqa: F401  (registers the optimiser wrapper)
 from osm.compat.runner import QuietRunner, open_log
 from osm.matching import hooks  # noqa: F401  (registers the hooks)
-from osm.matching.settings import Settings, TrainSettings
+from osm.matching.settings import AugmentSettings, Settings, TrainSettings
 from osm.transfer.architectures import architecture
 
 #: How lines begin that belong in the log file, not before a person's eyes.
@@ -76,8 +76,7 @@ def runner_config(
         "log_processor": {
             "mean_pattern": r"^(time|data_time)$",
             "custom_cfg": [
-                {"data_src": name, "method_name": "mean", "window_size": "epoch"}
-                for name in ("loss", "distance_match", "distance_nonmatch")
+                {"data_src": name, "method_name": "mean", "window_size": "epoch"} for name in _watched(settings)
             ],
         },
         "visualizer": {"type": "Visualizer", "vis_backends": backends},
@@ -92,6 +91,12 @@ def runner_config(
     }
 
 
+def _watched(settings: Settings) -> tuple[str, ...]:
+    """Scalars whose mean over the epoch is logged."""
+    parts = ("loss_pairs", "loss_target") if settings.target.kind else ()
+    return ("loss", *parts, "distance_match", "distance_nonmatch")
+
+
 def network_config(settings: Settings) -> dict[str, Any]:
     """Registry config of the network."""
     known = architecture(settings.model["architecture"])
@@ -103,7 +108,13 @@ def network_config(settings: Settings) -> dict[str, Any]:
         "augment": asdict(settings.augment),
         "seed": settings.train.seed,
     }
-    return {**settings.model, "seed": settings.train.seed, "data_preprocessor": preprocessor}
+    network = {**settings.model, "seed": settings.train.seed, "data_preprocessor": preprocessor}
+    target = settings.target
+    if target.kind:
+        views = AugmentSettings(speckle_looks=target.speckle_looks, sar_gain_db=target.gain_db, sar_gamma=target.gamma)
+        preprocessor["target"] = asdict(views)
+        network |= {"target_loss": target.loss, "target_weight": target.weight}
+    return network
 
 
 def loader_config(settings: Settings, data_root: Path, *, pin_memory: bool) -> dict[str, Any]:

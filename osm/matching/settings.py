@@ -9,7 +9,7 @@ SPLITS = ("auto", "paper", "scene")
 PRECISIONS = ("bfloat16", "float32")
 SCHEDULES = ("constant", "cosine")
 #: The parts of a config.
-SECTIONS = ("model", "data", "train", "augment", "start", "finish")
+SECTIONS = ("model", "data", "train", "augment", "target", "start", "finish")
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,33 @@ class AugmentSettings:
 
 
 @dataclass(frozen=True)
+class TargetSettings:
+    """Unlabelled SAR tiles of the detectors' domain in every batch; none by default. ``--target-root`` names them.
+
+    Attributes:
+        kind: A kind of ``osm.data.scenes``, e.g. "ssdd"; empty for no tiles.
+        split: Part of it whose scenes may be seen: never one that is tested on.
+        radiometry: How its pixels become 8 bits, as ``osm.data.radiometry`` spells it.
+        tiles: Tiles a step and process.
+        loss: Registry config of the objective over the two views of a tile.
+        weight: Weight of that objective beside the one over pairs.
+        speckle_looks: Looks of the speckle that each view gets, 0 for none.
+        gain_db: Gain of a view, uniform within ± so many dB.
+        gamma: Exponent of a view, exp(u) with u uniform within ± this.
+    """
+
+    kind: str = ""
+    split: str = "train"
+    radiometry: str = "none"
+    tiles: int = 16
+    loss: dict[str, Any] = field(default_factory=lambda: {"type": "InfoNCE"})
+    weight: float = 1.0
+    speckle_looks: float = 4.0
+    gain_db: float = 3.0
+    gamma: float = 0.2
+
+
+@dataclass(frozen=True)
 class StartSettings:
     """What is done to the start before the first step.
 
@@ -133,6 +160,7 @@ class Settings:
         data: Which pairs, and at what size.
         train: How long, how fast, how exactly.
         augment: How training pairs are varied.
+        target: Unlabelled tiles of the detectors' domain.
         start: What is done to the start.
         finish: What is done to the end.
         init_min_coverage: Least fraction of a backbone's tensors that ``--init`` must fill.
@@ -142,6 +170,7 @@ class Settings:
     data: DataSettings
     train: TrainSettings
     augment: AugmentSettings = AugmentSettings()
+    target: TargetSettings = field(default_factory=TargetSettings)
     start: StartSettings = StartSettings()
     finish: FinishSettings = FinishSettings()
     init_min_coverage: float = 1.0
