@@ -66,12 +66,17 @@ def check_start(init: Init, recipe: Recipe, min_coverage: float | None = None) -
     Raises:
         WeightsError: The weights cannot be found, are broken, fit another backbone or cover too little.
     """
+    import torch
+
     if init.kind == "scratch":
         return Start("scratch", init, None, None, 0.0)
     least = MIN_COVERAGE[init.kind] if min_coverage is None else min_coverage
     name = recipe.architecture
     path = init.path or imagenet_weights(name)
-    certificate = load_backbone(build_backbone(name), path, architecture=name, min_coverage=least)
+    # a pretraining run that probes itself must not find its random state moved
+    with torch.random.fork_rng(devices=[]):
+        backbone = build_backbone(name)
+    certificate = load_backbone(backbone, path, architecture=name, min_coverage=least)
     label = str(init.path) if init.kind == "osm" else init.kind
     if not certificate.complete:
         label += " (partial)"

@@ -38,7 +38,9 @@ def test_a_start_from_a_file_that_is_not_whole_is_called_partial(yolo, tmp_path)
     whole = build_backbone("darknet-narrow").state_dict()
     part = {key: value for key, value in whole.items() if not key.startswith("conv_res_block5.conv.")}
     torch.save(part, tmp_path / "part.pth")
+    state = torch.get_rng_state()
     start = check_start(Init("imagenet", tmp_path / "part.pth"), yolo)
+    assert torch.equal(torch.get_rng_state(), state)
     assert start.label == "imagenet (partial)"
     assert 0.8 <= start.coverage < 1
     assert start.sha256 == sha256_file(tmp_path / "part.pth")
