@@ -153,7 +153,7 @@ def stock_runner(recipe: Any, data: Path, work_dir: Path, steps_per_epoch: int) 
 def our_runner(recipe: Any, tiles: list[Any], store: Any, work_dir: Path) -> Any:
     from osm.compat.runner import open_log
     from osm.detection.engine import build_detector
-    from osm.detection.finetune import _runner
+    from osm.detection.train import _runner
 
     open_log(work_dir / "train.log")
     time.sleep(1)  # mmengine tells runs apart by the second they were built in

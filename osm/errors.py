@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 
 class OSMError(Exception):
@@ -24,6 +26,11 @@ class OSMError(Exception):
         self.expected = expected
         self.mend = mend
         super().__init__(self.line)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as it was made, so that it comes out of a worker process whole."""
+        facts = {"found": self.found, "expected": self.expected, "mend": self.mend}
+        return partial(type(self), self.where, **facts), ()
 
     @property
     def line(self) -> str:

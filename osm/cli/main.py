@@ -15,6 +15,7 @@ from osm.cli.demo import demo
 from osm.cli.doctor import doctor
 from osm.cli.finetune import finetune
 from osm.cli.pretrain import pretrain
+from osm.cli.probe import probe
 from osm.errors import OSMError
 
 USER_ERROR = 2
@@ -49,6 +50,7 @@ app.add_typer(simulate.app, name="simulate")
 app.add_typer(data.app, name="data")
 app.command("pretrain")(pretrain)
 app.command("finetune")(finetune)
+app.command("probe")(probe)
 app.command("compare")(compare)
 
 

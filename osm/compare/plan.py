@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +9,9 @@ from typing import Any
 
 from osm.compare.study import ArmInfo, SkippedCell
 from osm.detection.arms import Init, imagenet_weights
+from osm.detection.fingerprint import digest_run
 from osm.detection.recipe import Recipe, check_words, load_recipe, read_config
 from osm.errors import ConfigError, WeightsError
-from osm.files import sha256_file
 from osm.transfer.architectures import build_backbone
 from osm.transfer.load import fits, load_backbone
 from osm.transfer.weights import read_weights
@@ -257,12 +255,5 @@ def _start_notes(path: Path, start: Mapping[str, Any], data: Mapping[str, Any]) 
 
 
 def _cell(recipe: Recipe, arm: Arm, init: Init, seed: int, min_coverage: float) -> Cell:
-    decides = {
-        "recipe": recipe.settings(),
-        "kind": arm.kind,
-        "weights": sha256_file(init.path) if init.path else None,
-        "min_coverage": min_coverage,
-        "seed": seed,
-    }
-    digest = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()
+    digest = digest_run(recipe, init, kind=arm.kind, seed=seed, min_coverage=min_coverage)
     return Cell(recipe, arm.name, init, seed, min_coverage, digest)

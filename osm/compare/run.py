@@ -17,6 +17,7 @@ from osm.compare.study import ArmInfo, CellResult, SkippedCell, Study
 from osm.compat.versions import git_revision, package_versions
 from osm.data.scenes import Scene
 from osm.detection.finetune import Finetuned, finetune, read_split
+from osm.detection.fingerprint import digest_scenes
 from osm.errors import ConfigError, DataError
 from osm.files import exclusive, read_json, write_json
 
@@ -120,7 +121,7 @@ def describe_data(plan: Plan, data_root: Path) -> tuple[dict[str, Any], str]:
     Raises:
         DataError: The data are broken, or no ship is to be found in the test scenes.
     """
-    digest = hashlib.sha256()
+    seen: list[Scene] = []
     parts = {}
     for recipe in plan.recipes:
         train, test = read_split(recipe, data_root)
@@ -128,8 +129,7 @@ def describe_data(plan: Plan, data_root: Path) -> tuple[dict[str, Any], str]:
             raise DataError(
                 data_root, found="test scenes without a ship", expected="at least one", mend="correct data.test_split"
             )
-        for scene in (*train, *test):
-            digest.update(_scene_state(scene))
+        seen += [*train, *test]
         parts[recipe.detector] = {
             "kind": recipe.data.kind,
             "train_scenes": len(train),
@@ -144,17 +144,11 @@ def describe_data(plan: Plan, data_root: Path) -> tuple[dict[str, Any], str]:
     facts = {**first, "root": data_root.resolve().name, "simulated": simulated}
     if any(part != first for part in parts.values()):
         facts["by_detector"] = parts
-    return facts, digest.hexdigest()
+    return facts, digest_scenes(seen)
 
 
 def _ships(scenes: Sequence[Scene]) -> int:
     return sum(int(np.count_nonzero(~scene.ignore)) for scene in scenes)
-
-
-def _scene_state(scene: Scene) -> bytes:
-    size = scene.image_path.stat().st_size
-    header = f"{scene.scene_id} {scene.width_px} {scene.height_px} {size} ".encode()
-    return header + scene.boxes.tobytes() + scene.ignore.tobytes()
 
 
 def _write_plan(plan: Plan, data: dict[str, Any], work_dir: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from osm.compat.scope import mmdet_scope
@@ -83,7 +84,9 @@ def build_detector(
     from osm.compat.precision import keep_coordinates_exact
 
     config = ConfigDict(model_config(recipe))
-    with torch.random.fork_rng(devices=[]), mmdet_scope():
+    with torch.random.fork_rng(devices=[]), mmdet_scope(), warnings.catch_warnings():
+        # ATSS reads a property that mmdet has renamed
+        warnings.filterwarnings("ignore", message="DeprecationWarning: `num_anchors`")
         torch.manual_seed(seed)
         try:
             model: BaseModel = MODELS.build(config)

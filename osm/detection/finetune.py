@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from osm.data.radiometry import Radiometry
 from osm.data.scenes import Scene, read_scenes
-from osm.detection.arms import Init, imagenet_weights
+from osm.detection.arms import Init
 from osm.detection.recipe import Recipe
-from osm.detection.tiles import SceneStore, training_scenes, training_tiles
+from osm.detection.tiles import SceneStore, training_scenes
+from osm.detection.train import CERTIFICATE, CHECKPOINTS, CONFIG, TRAINING, Progress, train_and_search
 from osm.errors import ConfigError, DataError
 from osm.files import atomic_path, write_json
 from osm.transfer.certificate import Certificate
@@ -24,16 +24,9 @@ if TYPE_CHECKING:
 
     from osm.detection.evaluate import AP
 
-#: Called with what is under way, units done and units in all.
-Progress = Callable[[str, int, int], None]
-
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.json"
-CERTIFICATE = "certificate.json"
-TRAINING = "training.json"
-CONFIG = "config.py"
 WEIGHTS = "detector.safetensors"
-CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -146,37 +139,26 @@ def finetune(
     Raises:
         OSMError: Data, weights or settings that a user can mend.
     """
-    from osm.compat.runner import open_log
-    from osm.detection.engine import build_detector
     from osm.detection.evaluate import average_precision
-    from osm.detection.inference import predict_scenes
 
     started = time.monotonic()
     train_scenes, test_scenes = read_split(recipe, data_root)
     store = SceneStore(cache or work_dir / "cache", Radiometry.parse(recipe.data.radiometry))
-    weights = imagenet_weights(recipe.architecture) if str(init) == "imagenet" else init.path
-    open_log(work_dir / "train.log")
-    model, certificate = build_detector(recipe, seed=seed, weights=weights, min_coverage=min_coverage)
-    certificate.write(work_dir / CERTIFICATE)
-
-    tiles = training_tiles(train_scenes, recipe.data)
-    if len(tiles) < recipe.train.batch_size:
-        raise DataError(
-            data_root,
-            found=f"{len(tiles)} training tiles",
-            expected=f"at least train.batch_size = {recipe.train.batch_size}",
-            mend="use more scenes or a smaller batch",
-        )
-    runner = _runner(recipe, model, certificate, tiles, store, work_dir, seed, launcher, tensorboard, resume, progress)
-    runner.train()
-    predictions = predict_scenes(
-        model,
-        test_scenes,
-        store,
-        recipe.data,
-        recipe.test,
-        lambda done, total: progress("search", done, total),
+    trained = train_and_search(
+        recipe,
+        init=init,
+        train_scenes=train_scenes,
+        test_scenes=test_scenes,
+        store=store,
+        work_dir=work_dir,
+        seed=seed,
+        min_coverage=min_coverage,
+        resume=resume,
+        launcher=launcher,
+        tensorboard=tensorboard,
+        progress=progress,
     )
+    model, predictions, certificate = trained.model, trained.predictions, trained.certificate
     predictions.write(work_dir / PREDICTIONS)
     if keep_weights:
         _save(model, work_dir / WEIGHTS, recipe)
@@ -184,7 +166,7 @@ def finetune(
         tile=_figures(average_precision(predictions.tile_results())),
         scene=_figures(average_precision(predictions.scene_results())),
         certificate=certificate,
-        train_tiles=len(tiles),
+        train_tiles=trained.train_tiles,
         seconds=time.monotonic() - started,
     )
     write_json(
@@ -198,81 +180,6 @@ def finetune(
 def _figures(found: AP) -> dict[str, float | None]:
     # JSON has no nan: an AP without any truth is null
     return {name: None if math.isnan(value) else value for name, value in found.figures().items()}
-
-
-def _runner(
-    recipe: Recipe,
-    model: BaseModel,
-    certificate: Certificate,
-    tiles: list[Any],
-    store: SceneStore,
-    work_dir: Path,
-    seed: int,
-    launcher: str,
-    tensorboard: bool,
-    resume: bool,
-    progress: Progress,
-) -> Any:
-    import torch
-    from mmengine.config import Config
-    from mmengine.dataset import pseudo_collate
-    from torch.utils.data import DataLoader
-
-    import osm.compat.amp  # noqa: F401  (registers the optimiser wrapper)
-    from osm.compat.checkpoints import trust_mmengine_checkpoints
-    from osm.compat.runner import QuietRunner
-    from osm.detection.dataset import TileDataset, TurningSampler
-    from osm.detection.engine import optim_wrapper, schedulers
-    from osm.detection.hooks import CertificateHook, CurveHook
-
-    trust_mmengine_checkpoints()
-    with atomic_path(work_dir / CONFIG) as temporary:
-        Config(recipe.settings()).dump(temporary)
-    config = Config.fromfile(work_dir / CONFIG)
-    settings = recipe.train
-    dataset = TileDataset(tiles, store, recipe.data.tile_px)
-    loader = DataLoader(
-        dataset,
-        batch_size=settings.batch_size,
-        sampler=TurningSampler(dataset, seed, settings.augment),
-        drop_last=True,
-        collate_fn=pseudo_collate,
-    )
-    checkpoint: dict[str, Any] | None = None
-    if settings.checkpoint_epochs:
-        checkpoint = {
-            "type": "CheckpointHook",
-            "interval": settings.checkpoint_epochs,
-            "max_keep_ckpts": 1,
-            "out_dir": str(work_dir / CHECKPOINTS),
-        }
-    backends = [{"type": "LocalVisBackend"}] + ([{"type": "TensorboardVisBackend"}] if tensorboard else [])
-    last = _last_checkpoint(work_dir / CHECKPOINTS) if resume else None
-    return QuietRunner(
-        model=model.to(memory_format=torch.channels_last),
-        work_dir=str(work_dir),
-        train_dataloader=loader,
-        train_cfg={"by_epoch": True, "max_epochs": settings.epochs},
-        optim_wrapper=optim_wrapper(settings),
-        param_scheduler=schedulers(settings, len(loader)),
-        default_hooks={"checkpoint": checkpoint, "logger": {"type": "LoggerHook", "interval": 10}},
-        custom_hooks=[
-            CertificateHook(certificate),
-            CurveHook(work_dir / TRAINING, lambda done, total: progress("train", done, total)),
-        ],
-        visualizer={"type": "Visualizer", "vis_backends": backends},
-        default_scope="mmdet",
-        launcher=launcher,
-        load_from=str(last) if last else None,
-        resume=last is not None,
-        randomness={"seed": seed},
-        cfg=config,
-    )
-
-
-def _last_checkpoint(folder: Path) -> Path | None:
-    pointers = list(folder.rglob("last_checkpoint"))
-    return Path(pointers[0].read_text().strip()) if pointers else None
 
 
 def _save(model: BaseModel, path: Path, recipe: Recipe) -> None:

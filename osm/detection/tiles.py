@@ -103,6 +103,13 @@ def training_scenes(scenes: Sequence[Scene], fraction: float, seed: int) -> list
     return [scenes[i] for i in sorted(order[:count])]
 
 
+def held_back_scenes(scenes: Sequence[Scene], fraction: float, seed: int, count: int) -> list[Scene]:
+    """At most ``count`` of the scenes that ``training_scenes`` leaves out; the same for the same seed and fraction."""
+    order = np.random.default_rng(seed).permutation(len(scenes))
+    taken = max(1, round(fraction * len(scenes)))
+    return [scenes[i] for i in sorted(order[taken : taken + count])]
+
+
 def training_tiles(scenes: Sequence[Scene], settings: DataSettings) -> list[Tile]:
     """Every tile that shows a ship, and a seeded choice of empty ones.
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
-from osm.detection import finetune as module
+from osm.detection import train as module
 from osm.detection.arms import Init
 from osm.detection.evaluate import average_precision
 from osm.detection.finetune import finetune, prepare, read_split
