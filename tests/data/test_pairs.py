@@ -178,8 +178,8 @@ def test_auto_takes_the_paper_split_where_there_is_one_scene() -> None:
 
 
 def test_impossible_splits_are_refused() -> None:
-    with pytest.raises(ConfigError, match="auto, paper or scene"):
-        split_pairs(_folder(None), "blocked")
+    with pytest.raises(ConfigError, match="auto, paper, scene or blocked"):
+        split_pairs(_folder(None), "random")
     with pytest.raises(ConfigError, match="train_fraction"):
         split_pairs(_folder(None), train_fraction=70)
     with pytest.raises(ConfigError, match="osm data build-pairs"):
