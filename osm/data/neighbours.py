@@ -9,11 +9,11 @@ correlation: 1 for the same pixels, and for others near 0 with a spread of about
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,13 +37,13 @@ PARTS = ("left", "right", "top", "bottom", "top left", "top right", "bottom left
 RULES = (
     ("right", "left", (1, 0), 0.6),
     ("bottom", "top", (0, 1), 0.6),
-    ("bottom right", "top left", (1, 1), 0.75),
-    ("bottom left", "top right", (-1, 1), 0.75),
+    ("bottom right", "top left", (1, 1), 0.65),
+    ("bottom left", "top right", (-1, 1), 0.65),
     ("whole", "whole", (0, 0), 0.6),
 )
 """A part of one patch, the part of another that repeats it, where the other lies (columns, rows), and the least
-correlation. 0.6 is nine spreads from 0, and below the 0.75 of borders that are out by a quarter of a cell; corners
-are small, and correlate by chance more easily. Two whole patches are near duplicates."""
+correlation. Measured on 1,104 patches of 256 px of 69 Sentinel scenes: true overlaps 1.00, and at least 0.84 (corners
+0.66) where the overlap is one pixel off; others at most 0.36 (corners 0.49). Two whole patches are near duplicates."""
 
 _CELLS = 64  # along a patch: 4 pixels at 256
 _WINDOW = 5  # cells, of the local mean and spread
@@ -129,7 +129,9 @@ def describe(sar: Bytes, optical: Bytes, overlap: float) -> Floats:
     """
     height_px, width_px = sar.shape[1:]
     cell_px = max(1, min(height_px, width_px) // _CELLS)
-    bands = np.stack([sar, optical.mean(axis=3, dtype=np.float32)], axis=1, dtype=np.float32)
+    bands = np.empty((len(sar), 2, height_px, width_px), dtype=np.float32)
+    bands[:, 0] = sar
+    bands[:, 1] = _sum([optical[..., band] for band in range(3)]) / 3
     wide, high = round(overlap * width_px), round(overlap * height_px)
     left, right = slice(0, wide), slice(width_px - wide, width_px)
     top, bottom = slice(0, high), slice(height_px - high, height_px)
@@ -203,17 +205,25 @@ def _describe_all(pairs: PairSource, overlap: float, progress: Progress | None) 
 
 def _vectors(bands: Floats, cell_px: int) -> Floats:
     """Vectors ``(n, DIMENSIONS)`` of one part, ``(n, 2, h, w)``."""
-    count, modalities, height_px, width_px = bands.shape
+    count, _, height_px, width_px = bands.shape
     high, wide = height_px // cell_px, width_px // cell_px
     if not high or not wide:
         return np.zeros((count, DIMENSIONS), dtype=np.float32)
-    cropped = bands[:, :, : high * cell_px, : wide * cell_px]
-    cells = cropped.reshape(count, modalities, high, cell_px, wide, cell_px).mean(axis=(3, 5))
+    columns = _sum([bands[:, :, : high * cell_px, step : wide * cell_px : cell_px] for step in range(cell_px)])
+    cells = _sum([columns[:, :, step::cell_px] for step in range(cell_px)]) / np.float32(cell_px**2)
     texture = _texture(cells).reshape(count, -1)
     projected: Floats = texture @ _projection(texture.shape[1])
     length = np.linalg.norm(projected, axis=1, keepdims=True)
     enough = (texture**2).mean(axis=1, keepdims=True) >= _LEAST_TEXTURE
     return np.where(enough, projected / np.maximum(length, 1e-12), np.float32(0))
+
+
+def _sum(parts: Sequence[npt.NDArray[Any]]) -> Floats:
+    """Sum of arrays; several times faster than numpy's own sum along a short axis."""
+    total = parts[0].astype(np.float32)
+    for part in parts[1:]:
+        total += part
+    return total
 
 
 def _texture(cells: Floats) -> Floats:
