@@ -31,6 +31,25 @@ class Blocks:
     seam: Indices
     components: int
 
+    @classmethod
+    def of(cls, in_train: npt.NDArray[np.bool_], links: Links, components: int) -> Blocks:
+        """The parts without their seam.
+
+        Args:
+            in_train: ``(N,)``: which patches lie on the training side.
+            links: Which overlap.
+            components: Number of groups that hang together.
+        """
+        crossing = in_train[links.first] != in_train[links.second]
+        ends = np.concatenate([links.first[crossing], links.second[crossing]])
+        seam = np.unique(ends[in_train[ends]])
+        return cls(np.setdiff1d(np.flatnonzero(in_train), seam), np.flatnonzero(~in_train), seam, components)
+
+    @property
+    def train_fraction(self) -> float:
+        """Part of the patches of both parts that is for training; 0 where there is none."""
+        return len(self.train) / max(len(self.train) + len(self.test), 1)
+
 
 def divide(count: int, links: Links, train_fraction: float, seed: int) -> Blocks:
     """Divide patches near a fraction.
@@ -52,23 +71,26 @@ def divide(count: int, links: Links, train_fraction: float, seed: int) -> Blocks
     drawing = np.random.default_rng(seed)
     number, member = components(count, links)
     order = drawing.permutation(number)
+    backwards = bool(drawing.integers(2))
     ends = np.cumsum(np.bincount(member, minlength=number)[order])
     wanted = train_fraction * count
-    chosen = int(np.argmin(np.abs(ends[:-1] - wanted))) + 1 if number > 1 else 0
-    in_train = np.isin(member, order[:chosen])
-    if number == 1 or abs(ends[chosen - 1] - wanted) > TOLERANCE * count:
-        straddling = int(np.searchsorted(ends, wanted, side="right"))
-        before = int(ends[straddling - 1]) if straddling else 0
-        inside = np.flatnonzero(member == order[straddling])
-        # at least one on each side, so that the cut leaves a part where there is one to leave
-        share = min(max(round(wanted) - before, 1), max(len(inside) - 1, 1))
+    found = []
+    if number > 1:
+        chosen = int(np.argmin(np.abs(ends[:-1] - wanted))) + 1
+        whole = Blocks.of(np.isin(member, order[:chosen]), links, number)
+        if abs(ends[chosen - 1] - wanted) <= TOLERANCE * count:
+            return whole
+        found.append(whole)
+    straddling = int(np.searchsorted(ends, wanted, side="right"))
+    inside = np.flatnonzero(member == order[straddling])
+    before = int(ends[straddling]) - len(inside)
+    if len(inside) > 1:
+        share = min(max(round(wanted) - before, 1), len(inside) - 1)
         in_train = np.isin(member, order[:straddling])
-        in_train[across(inside, links, backwards=bool(drawing.integers(2)))[:share]] = True
-    crossing = in_train[links.first] != in_train[links.second]
-    ends_of_links = np.concatenate([links.first[crossing], links.second[crossing]])
-    seam = np.unique(ends_of_links[in_train[ends_of_links]])
-    train = np.setdiff1d(np.flatnonzero(in_train), seam)
-    return Blocks(train, np.flatnonzero(~in_train), seam, number)
+        in_train[across(inside, links, backwards=backwards)[:share]] = True
+        found.append(Blocks.of(in_train, links, number))
+    # a seam may cost more than whole components are off, or all of a part
+    return min(found, key=lambda blocks: (not len(blocks.train), abs(blocks.train_fraction - train_fraction)))
 
 
 def components(count: int, links: Links) -> tuple[int, Indices]:

@@ -37,8 +37,8 @@ PARTS = ("left", "right", "top", "bottom", "top left", "top right", "bottom left
 RULES = (
     ("right", "left", (1, 0), 0.6),
     ("bottom", "top", (0, 1), 0.6),
-    ("bottom right", "top left", (1, 1), 0.65),
-    ("bottom left", "top right", (-1, 1), 0.65),
+    ("bottom right", "top left", (1, 1), 0.7),
+    ("bottom left", "top right", (-1, 1), 0.7),
     ("whole", "whole", (0, 0), 0.6),
 )
 """A part of one patch, the part of another that repeats it, where the other lies (columns, rows), and the least

@@ -132,8 +132,7 @@ class PairFolder:
         return to_gray(self._read(path, size_px), path)
 
     def _optical(self, index: int, size_px: tuple[int, int] | None) -> Bytes:
-        image = self._read(self.optical_dir / self.names[index], size_px)
-        return np.stack([image] * 3, axis=2) if image.ndim == 2 else np.ascontiguousarray(image[:, :, :3])
+        return three_bands(self._read(self.optical_dir / self.names[index], size_px))
 
     def _read(self, path: Path, expected_px: tuple[int, int] | None) -> Bytes:
         image = read_image(path)
@@ -163,6 +162,11 @@ class PairFolder:
                 expected="1 or 3 bands of 8 bits",
                 mend="cut the patches with osm data build-pairs, which maps scenes to 8 bits",
             )
+
+
+def three_bands(image: Bytes) -> Bytes:
+    """An optical patch as ``(H, W, 3)``: grey is repeated, a fourth band is taken for alpha and dropped."""
+    return np.stack([image] * 3, axis=2) if image.ndim == 2 else np.ascontiguousarray(image[:, :, :3])
 
 
 def read_pairs(root: str | Path) -> PairSource:

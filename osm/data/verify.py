@@ -9,7 +9,7 @@ from pathlib import Path
 
 from osm.data.images import read_image, to_gray
 from osm.data.packed import RECORD_NAME, PackedPairs, is_packed, read_packed
-from osm.data.pairs import PairFolder, find_manifest, list_pairs
+from osm.data.pairs import PairFolder, find_manifest, list_pairs, three_bands
 from osm.data.parallel import Progress, in_parallel
 from osm.data.scene import SceneFiles, natural_key
 from osm.data.scenes import READERS, find_scenes, load_scene
@@ -85,9 +85,7 @@ def _verify_pairs(path: Path, counts: dict[str, int], problems: list[DataError],
     counts.update(dict.fromkeys(_SCREENED, 0))
 
     def look(index: int) -> tuple[list[DataError], Look | None]:
-        found = _look_at_pair(folder, index, expected, sums)
-        # it would say again what is wrong with the files
-        return found, None if found else look_at(*folder.read(index))
+        return _look_at_pair(folder, index, expected, sums)
 
     for name, (found, seen) in zip(folder.names, in_parallel(look, range(len(folder)), progress), strict=True):
         problems += found
@@ -155,8 +153,10 @@ def _judge(
 
 def _look_at_pair(
     folder: PairFolder, index: int, expected: tuple[int, int] | None, sums: dict[Path, str]
-) -> list[DataError]:
+) -> tuple[list[DataError], Look | None]:
+    """What is wrong with the files of a pair; if nothing, what its pixels look like."""
     problems = []
+    patches = []
     for directory, is_sar in ((folder.sar_dir, True), (folder.optical_dir, False)):
         patch = directory / folder.names[index]
         try:
@@ -170,8 +170,7 @@ def _look_at_pair(
                     mend="remove this pair or write it again",
                 )
             folder.check_patch(patch, image)
-            if is_sar:
-                to_gray(image, patch)
+            patches.append(to_gray(image, patch) if is_sar else three_bands(image))
             if patch in sums and sha256_file(patch) != sums[patch]:
                 raise DataError(
                     patch,
@@ -181,7 +180,8 @@ def _look_at_pair(
                 )
         except DataError as problem:
             problems.append(problem)
-    return problems
+    # a pair with a broken file is listed for that already
+    return problems, None if problems else look_at(*patches)
 
 
 def _usual_size(folder: PairFolder) -> tuple[int, int] | None:

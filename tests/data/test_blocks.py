@@ -64,6 +64,14 @@ def test_a_mosaic_loses_one_line_of_patches() -> None:
     assert len(blocks.test) == 600
 
 
+def test_whole_components_are_drawn_where_a_cut_would_leave_nothing() -> None:
+    # two patches that overlap and one alone: no cut through the two leaves a part of them
+    for seed in range(8):
+        blocks = divide(3, _links([(0, 1, 1, 0)]), 0.4, seed)
+        assert len(blocks.train)
+        assert len(blocks.test)
+
+
 edges = st.lists(
     st.tuples(st.integers(0, 29), st.integers(0, 29), st.integers(-1, 1), st.integers(-1, 1)).filter(
         lambda edge: edge[0] != edge[1]
@@ -72,15 +80,16 @@ edges = st.lists(
 )
 
 
-@given(edges, st.floats(0.05, 0.95), st.integers(0, 100))
+@given(st.integers(2, 30), edges, st.floats(0.05, 0.95), st.integers(0, 100))
 def test_no_link_ever_crosses_and_nothing_is_lost(
-    drawn: list[tuple[int, int, int, int]], fraction: float, seed: int
+    count: int, drawn: list[tuple[int, int, int, int]], fraction: float, seed: int
 ) -> None:
-    links = _links(drawn)
-    blocks = divide(30, links, fraction, seed)
+    inside = [edge for edge in drawn if max(edge[:2]) < count]
+    blocks = divide(count, _links(inside), fraction, seed)
     parts = [set(part.tolist()) for part in (blocks.train, blocks.test, blocks.seam)]
-    assert sum(map(len, parts)) == 30
-    assert set().union(*parts) == set(range(30))
-    for first, second, _, _ in drawn:
+    assert sum(map(len, parts)) == count
+    assert set().union(*parts) == set(range(count))
+    for first, second, _, _ in inside:
         assert not ({first, second} & parts[0] and {first, second} & parts[1])
     assert parts[1]
+    assert parts[0] or blocks.components == 1
