@@ -1,4 +1,4 @@
-"""``osm data``: check data sets, and build pairs from scenes."""
+"""``osm data``: check data sets, build pairs from scenes, and pack pairs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from osm.data.build_pairs import BuildReport
+    from osm.data.pack import PackReport
     from osm.data.verify import VerifyReport
 
-app = typer.Typer(help="Check data sets, and build pairs from scenes.", no_args_is_help=True)
+app = typer.Typer(help="Check data sets, build pairs from scenes, and pack pairs.", no_args_is_help=True)
 
 
 @app.command("verify")
@@ -94,6 +95,34 @@ def build_pairs_command(
     _print_build(report)
 
 
+@app.command("pack")
+def pack_command(
+    pairs: Annotated[Path, typer.Argument(help="Folder of pairs in the layout of QXS-SAROPT.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    keep_constant: Annotated[bool, typer.Option("--keep-constant", help="Keep patches of one value.")] = False,
+    keep_duplicates: Annotated[
+        bool, typer.Option("--keep-duplicates", help="Keep pairs with the pixels of an earlier one.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a store that is there already.")] = False,
+) -> None:
+    """Decode pairs once into a store that osm pretrain reads at the speed of memory.
+
+    What must not be trained on is left out: patches of one value, pairs of unequal size, exact duplicates.
+    """
+    from osm.data.pack import pack_pairs
+
+    with progress_bar() as step:
+        report = pack_pairs(
+            pairs,
+            out,
+            keep_constant=keep_constant,
+            keep_duplicates=keep_duplicates,
+            overwrite=overwrite,
+            progress=lambda done, total: step("packing pairs", done, total),
+        )
+    _print_pack(report)
+
+
 def _three(text: str) -> tuple[int, int, int]:
     from osm.errors import ConfigError
 
@@ -130,3 +159,13 @@ def _print_build(report: BuildReport) -> None:
     for name in report.unpaired:
         typer.echo(f"  left out for want of a partner: {name}")
     typer.echo(f"  settings, checksums and what was dropped: {report.out / 'report.json'}")
+
+
+def _print_pack(report: PackReport) -> None:
+    if report.already_packed:
+        typer.echo(f"{report.out} already holds the same {report.pairs:,} pairs; nothing to do")
+        return
+    typer.echo(f"{report.pairs:,} pairs in {report.out} ({report.size_bytes / 1e9:,.2f} GB)")
+    for reason, count in report.screen.counts.items():
+        typer.echo(f"  dropped {count:,}: {reason}")
+    typer.echo(f"  checksums, and every pair that was dropped: {report.out / 'packed.json'}")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from osm.data.images import IMAGE_SUFFIXES, image_size, read_image, to_gray
+from osm.data.packed import is_packed, read_packed
+from osm.data.pair_source import Bytes, Indices, PairSource
 from osm.data.scene import Report, natural_key, raise_problem
-from osm.errors import ConfigError, DataError
+from osm.data.split import PairSplit, split_pairs
+from osm.errors import DataError
+
+__all__ = ["PairFolder", "PairSource", "PairSplit", "find_manifest", "list_pairs", "read_pairs", "split_pairs"]
 
 BASE_NAME = "QXSLAB_SAROPT"
 SAR_NAME = "sar_256_oc_0.2"
@@ -48,7 +57,11 @@ class PairFolder:
         """Width and height that all patches have: that of the first SAR patch."""
         return image_size(self.sar_dir / self.names[0])
 
-    def load(self, index: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    @property
+    def screened(self) -> None:
+        """Nobody has looked at the pixels of a folder."""
+
+    def load(self, index: int) -> tuple[Bytes, Bytes]:
         """Read one pair.
 
         Returns:
@@ -57,22 +70,79 @@ class PairFolder:
         Raises:
             DataError: A patch is missing, truncated, not 8-bit or of another size than the first pair.
         """
-        name = self.names[index]
-        sar_path, optical_path = self.sar_dir / name, self.optical_dir / name
-        sar = to_gray(self._read(sar_path), sar_path)
-        optical = self._read(optical_path)
-        optical = np.stack([optical] * 3, axis=2) if optical.ndim == 2 else np.ascontiguousarray(optical[:, :, :3])
-        return sar, optical
+        return self._sar(index, self.size_px), self._optical(index, self.size_px)
 
-    def _read(self, path: Path) -> npt.NDArray[np.uint8]:
+    def read(self, index: int) -> tuple[Bytes, Bytes]:
+        """The same, of whatever sizes the two patches have."""
+        return self._sar(index, None), self._optical(index, None)
+
+    def sar_patches(self, indices: Sequence[int]) -> Bytes:
+        """SAR patches ``(n, H, W)``; errors as for ``load``."""
+        return np.stack([self._sar(index, self.size_px) for index in indices])
+
+    def optical_patches(self, indices: Sequence[int]) -> Bytes:
+        """Optical patches ``(n, H, W, 3)``; errors as for ``load``."""
+        return np.stack([self._optical(index, self.size_px) for index in indices])
+
+    def select(self, indices: Indices) -> PairFolder:
+        """The pairs of these indices alone."""
+        chosen = indices.tolist()
+        return replace(
+            self,
+            names=tuple(self.names[index] for index in chosen),
+            scenes=None if self.scenes is None else tuple(self.scenes[index] for index in chosen),
+        )
+
+    def usual_size_px(self, at_most: int | None = 101) -> tuple[int, int]:
+        """Width and height that most SAR patches have, by their headers; the first one may be the odd one out.
+
+        Args:
+            at_most: Look at so many patches, evenly spaced; None for all.
+
+        Raises:
+            DataError: No header can be read.
+        """
+        some = np.linspace(0, len(self) - 1, min(at_most or len(self), len(self))).round().astype(int)
+        sizes: Counter[tuple[int, int]] = Counter()
+        unreadable = None
+        for index in some.tolist():
+            try:
+                sizes[image_size(self.sar_dir / self.names[index])] += 1
+            except DataError as problem:
+                # raised or listed when its pixels are read
+                unreadable = problem
+        if not sizes and unreadable is not None:
+            raise unreadable
+        return sizes.most_common(1)[0][0]
+
+    def stamp(self) -> str:
+        """SHA-256 of the names, sizes and times of change of all files; no pixel is read."""
+        digest = hashlib.sha256()
+        for folder in (self.sar_dir, self.optical_dir):
+            with os.scandir(folder) as entries:
+                found = {entry.name: entry.stat() for entry in entries}
+            for name in self.names:
+                # a file that went away meanwhile gets its own error where it is read
+                entry = found.get(name)
+                digest.update(f"{name}\n{entry and (entry.st_size, entry.st_mtime_ns)}\n".encode())
+        return digest.hexdigest()
+
+    def _sar(self, index: int, size_px: tuple[int, int] | None) -> Bytes:
+        path = self.sar_dir / self.names[index]
+        return to_gray(self._read(path, size_px), path)
+
+    def _optical(self, index: int, size_px: tuple[int, int] | None) -> Bytes:
+        return three_bands(self._read(self.optical_dir / self.names[index], size_px))
+
+    def _read(self, path: Path, expected_px: tuple[int, int] | None) -> Bytes:
         image = read_image(path)
         self.check_patch(path, image)
         size_px = (image.shape[1], image.shape[0])
-        if size_px != self.size_px:
+        if expected_px is not None and size_px != expected_px:
             raise DataError(
                 path,
                 found=f"a patch of {size_px[0]}x{size_px[1]}",
-                expected=f"{self.size_px[0]}x{self.size_px[1]}, as in {self.sar_dir / self.names[0]}",
+                expected=f"{expected_px[0]}x{expected_px[1]}, as in {self.sar_dir / self.names[0]}",
                 mend="remove this pair or write it again",
             )
         return image
@@ -94,31 +164,27 @@ class PairFolder:
             )
 
 
-@dataclass(frozen=True, eq=False)
-class PairSplit:
-    """Indices of pairs, in rising order.
+def three_bands(image: Bytes) -> Bytes:
+    """An optical patch as ``(H, W, 3)``: grey is repeated, a fourth band is taken for alpha and dropped."""
+    return np.stack([image] * 3, axis=2) if image.ndim == 2 else np.ascontiguousarray(image[:, :, :3])
+
+
+def read_pairs(root: str | Path) -> PairSource:
+    """List the pairs of a folder, or those of a packed store; no pixel is read.
 
     Args:
-        train: ``(N,)`` int64.
-        test: ``(M,)`` int64, disjoint from ``train``.
-        kind: ``paper`` or ``scene``: how it was drawn.
-    """
-
-    train: npt.NDArray[np.int64]
-    test: npt.NDArray[np.int64]
-    kind: str
-
-
-def read_pairs(root: str | Path) -> PairFolder:
-    """List the pairs of a folder; no pixel is read.
-
-    Args:
-        root: A folder that holds ``QXSLAB_SAROPT``, or is it. The two folders of patches may have any names
-            that begin with ``sar`` and ``opt``, if there is one of each.
+        root: A folder that holds ``QXSLAB_SAROPT``, or is it, or what ``osm data pack`` wrote. The two folders
+            of patches may have any names that begin with ``sar`` and ``opt``, if there is one of each.
 
     Raises:
-        DataError: No such folders, no patches, a patch without its partner, or a manifest that does not fit.
+        DataError: No such folders, no patches, a patch without its partner, or a manifest that does not fit;
+            a packed store that is not whole.
     """
+    return read_packed(Path(root)) if is_packed(root) else read_pair_folder(root)
+
+
+def read_pair_folder(root: str | Path) -> PairFolder:
+    """List the pairs of a folder of patches; errors as for ``read_pairs``."""
     folder, orphans = list_pairs(root)
     if orphans:
         raise orphans[0] if len(orphans) == 1 else _many_orphans(folder, orphans)
@@ -169,54 +235,6 @@ def find_manifest(root: Path) -> Path | None:
     """The manifest of a folder of pairs; also that beside ``QXSLAB_SAROPT`` when this folder was given."""
     places = [root, root / BASE_NAME] + ([root.parent] if root.name == BASE_NAME else [])
     return next((place / MANIFEST_NAME for place in places if (place / MANIFEST_NAME).is_file()), None)
-
-
-def split_pairs(folder: PairFolder, kind: str = "auto", train_fraction: float = 0.7, seed: int = 0) -> PairSplit:
-    """Divide pairs into a training and a test part.
-
-    Args:
-        folder: The pairs.
-        kind: ``paper``: drawn at random, as in the papers; neighbouring patches overlap, so it leaks.
-            ``scene``: whole scenes are drawn, and none is in both parts. ``auto``: ``scene`` where a manifest
-            names at least two scenes, else ``paper``.
-        train_fraction: Part of the pairs for training; ``scene`` comes as close as whole scenes allow.
-        seed: Seed of the drawing.
-
-    Raises:
-        ConfigError: An unknown kind, a fraction outside (0, 1), or ``scene`` without scenes.
-        DataError: Fewer than two pairs.
-    """
-    if kind not in ("auto", "paper", "scene"):
-        raise ConfigError(f"split {kind!r}", found="no such split", expected="auto, paper or scene", mend="correct it")
-    if not 0 < train_fraction < 1:
-        raise ConfigError(
-            "train_fraction", found=str(train_fraction), expected="a fraction between 0 and 1", mend="correct it"
-        )
-    if len(folder) < 2:
-        raise DataError(
-            folder.root, found=f"{len(folder)} pair", expected="at least 2, to split them", mend="add pairs"
-        )
-    several = folder.scenes is not None and len(set(folder.scenes)) > 1
-    if kind == "scene" and not several:
-        raise ConfigError(
-            "split 'scene'",
-            found=f"no {MANIFEST_NAME} that names two or more scenes in {folder.root}",
-            expected="the scene of every pair",
-            mend="use the split 'paper', or cut the pairs with osm data build-pairs",
-        )
-    drawing = np.random.default_rng(seed)
-    if kind == "paper" or not several:
-        count = min(max(round(train_fraction * len(folder)), 1), len(folder) - 1)
-        order = drawing.permutation(len(folder))
-        return PairSplit(np.sort(order[:count]), np.sort(order[count:]), "paper")
-    assert folder.scenes is not None
-    ids, member = np.unique(np.asarray(folder.scenes), return_inverse=True)
-    order = drawing.permutation(len(ids))
-    sizes = np.cumsum(np.bincount(member)[order])
-    # as many scenes as come closest to the fraction, and at least one on each side
-    count = int(np.argmin(np.abs(sizes[:-1] - train_fraction * len(folder)))) + 1
-    in_train = np.isin(member, order[:count])
-    return PairSplit(np.flatnonzero(in_train), np.flatnonzero(~in_train), "scene")
 
 
 def _only_folder(root: Path, base: Path, prefix: str) -> Path:

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from osm.data.images import image_size, read_image, to_gray
-from osm.data.pairs import PairFolder, find_manifest, list_pairs
+from osm.data.images import read_image, to_gray
+from osm.data.packed import RECORD_NAME, PackedPairs, is_packed, read_packed
+from osm.data.pairs import PairFolder, find_manifest, list_pairs, three_bands
+from osm.data.parallel import Progress, in_parallel
 from osm.data.scene import SceneFiles, natural_key
 from osm.data.scenes import READERS, find_scenes, load_scene
+from osm.data.screen import CONSTANT_OPTICAL, CONSTANT_SAR, DUPLICATE, Look, Screen, look_at
 from osm.errors import ConfigError, DataError
 from osm.files import sha256_file
 
 KINDS = ("pairs", *READERS)
-_THREADS = 2
-_BATCH = 64
-_Item = TypeVar("_Item")
-_Found = TypeVar("_Found")
-
-Progress = Callable[[int, int], None]
-"""Called with how many files are done, and how many there are."""
+_SCREENED = (CONSTANT_SAR, CONSTANT_OPTICAL, DUPLICATE)
 
 
 @dataclass(frozen=True)
@@ -77,17 +71,26 @@ def verify(kind: str, path: str | Path, *, progress: Progress | None = None) -> 
 
 
 def _verify_pairs(path: Path, counts: dict[str, int], problems: list[DataError], progress: Progress | None) -> None:
+    if is_packed(path):
+        _verify_packed(read_packed(path), counts, problems, progress)
+        return
     folder, orphans = list_pairs(path, report=problems.append)
     problems += orphans
     counts.update({"pairs": len(folder), "patches without a partner": len(orphans)})
     sums = _expected_sums(folder)
     expected = _usual_size(folder)
 
-    def look(index: int) -> list[DataError]:
+    # sizes are judged patch by patch, so the screen has nothing to say about them
+    screen = Screen(expected or (0, 0))
+    counts.update(dict.fromkeys(_SCREENED, 0))
+
+    def look(index: int) -> tuple[list[DataError], Look | None]:
         return _look_at_pair(folder, index, expected, sums)
 
-    for found in _in_parallel(look, range(len(folder)), progress):
+    for name, (found, seen) in zip(folder.names, in_parallel(look, range(len(folder)), progress), strict=True):
         problems += found
+        if seen is not None:
+            _judge(screen, folder.sar_dir / name, name, seen, counts, problems)
     if folder.scenes is not None:
         counts["scenes they come from"] = len(set(folder.scenes))
     if expected is not None:
@@ -96,10 +99,64 @@ def _verify_pairs(path: Path, counts: dict[str, int], problems: list[DataError],
         counts["checksums compared"] = len(sums)
 
 
+def _verify_packed(
+    pairs: PackedPairs, counts: dict[str, int], problems: list[DataError], progress: Progress | None
+) -> None:
+    record = pairs.record
+    counts.update({"pairs": len(pairs), "left out when packed": len(record.dropped), **dict.fromkeys(_SCREENED, 0)})
+    counts.update({"width in pixels": record.width_px, "height in pixels": record.height_px})
+    if pairs.scenes is not None:
+        counts["scenes they come from"] = len(set(pairs.scenes))
+    starts = range(0, len(pairs), record.chunk_pairs)
+    files = ((pairs.sar_file, record.sar_sha256), (pairs.optical_file, record.optical_sha256))
+    counts["checksums compared"] = len(files) * len(starts)
+    screen = Screen(pairs.size_px, **record.settings)
+    for number, start in enumerate(starts):
+        if progress is not None:
+            progress(start, len(pairs))
+        rows = range(start, min(start + record.chunk_pairs, len(pairs)))
+        sar, optical = (file.take(rows) for file, _ in files)
+        for (file, sums), chunk in zip(files, (sar, optical), strict=True):
+            if hashlib.sha256(chunk.data).hexdigest() != sums[number]:
+                problems.append(
+                    DataError(
+                        file.path,
+                        found=f"other pixels than were packed in pairs {rows[0] + 1} to {rows[-1] + 1} (SHA-256)",
+                        expected=f"the checksum in {RECORD_NAME}",
+                        mend="pack the pairs again with osm data pack --overwrite",
+                    )
+                )
+        for row in rows:
+            seen = look_at(sar[row - start], optical[row - start])
+            _judge(screen, pairs.sar_file.path, pairs.names[row], seen, counts, problems)
+    if progress is not None:
+        progress(len(pairs), len(pairs))
+
+
+def _judge(
+    screen: Screen, where: Path, name: str, seen: Look, counts: dict[str, int], problems: list[DataError]
+) -> None:
+    """List a pair that must not be trained on."""
+    dropped = screen.judge(name, seen)
+    if dropped is None:
+        return
+    counts[dropped.reason] += 1
+    problems.append(
+        DataError(
+            where,
+            found=f"{dropped.detail} ({dropped.reason}, pair {name})",
+            expected="a pair to learn from",
+            mend="remove it, or leave it: osm pretrain and osm data pack leave it out",
+        )
+    )
+
+
 def _look_at_pair(
     folder: PairFolder, index: int, expected: tuple[int, int] | None, sums: dict[Path, str]
-) -> list[DataError]:
+) -> tuple[list[DataError], Look | None]:
+    """What is wrong with the files of a pair; if nothing, what its pixels look like."""
     problems = []
+    patches = []
     for directory, is_sar in ((folder.sar_dir, True), (folder.optical_dir, False)):
         patch = directory / folder.names[index]
         try:
@@ -113,8 +170,7 @@ def _look_at_pair(
                     mend="remove this pair or write it again",
                 )
             folder.check_patch(patch, image)
-            if is_sar:
-                to_gray(image, patch)
+            patches.append(to_gray(image, patch) if is_sar else three_bands(image))
             if patch in sums and sha256_file(patch) != sums[patch]:
                 raise DataError(
                     patch,
@@ -124,19 +180,16 @@ def _look_at_pair(
                 )
         except DataError as problem:
             problems.append(problem)
-    return problems
+    # a pair with a broken file is listed for that already
+    return problems, None if problems else look_at(*patches)
 
 
 def _usual_size(folder: PairFolder) -> tuple[int, int] | None:
-    """The size that most patches have; the first one may be the odd one out."""
-    sizes: Counter[tuple[int, int]] = Counter()
-    for name in folder.names:
-        try:
-            sizes[image_size(folder.sar_dir / name)] += 1
-        except DataError:
-            # listed when its pixels are read
-            continue
-    return sizes.most_common(1)[0][0] if sizes else None
+    """The size that most patches have; None where no header can be read, which is listed with the pixels."""
+    try:
+        return folder.usual_size_px(at_most=None) if len(folder) else None
+    except DataError:
+        return None
 
 
 def _expected_sums(folder: PairFolder) -> dict[Path, str]:
@@ -168,21 +221,8 @@ def _verify_scenes(
         ignored = 0 if scene is None else int(scene.ignore.sum())
         return (0 if scene is None else len(scene.boxes) - ignored), ignored, found
 
-    for ships, ignored, found in _in_parallel(look, files, progress):
+    for ships, ignored, found in in_parallel(look, files, progress):
         counts["ships"] += ships
         counts["boxes to ignore"] += ignored
         counts["scenes with a problem"] += bool(found)
         problems += found
-
-
-def _in_parallel(
-    look: Callable[[_Item], _Found], items: Sequence[_Item], progress: Progress | None
-) -> Iterator[_Found]:
-    """Results in order, batch by batch, so that an interrupt does not wait for a whole data set."""
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for start in range(0, len(items), _BATCH):
-            if progress is not None:
-                progress(start, len(items))
-            yield from pool.map(look, items[start : start + _BATCH])
-    if progress is not None:
-        progress(len(items), len(items))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,9 @@ from mmengine.dataset import DefaultSampler
 from mmengine.registry import DATA_SAMPLERS, DATASETS, FUNCTIONS
 from torch.utils.data import Dataset
 
-from osm.data.pairs import PairFolder, PairSplit, read_pairs, split_pairs
+from osm.data.pairs import PairSource, PairSplit, read_pairs, split_pairs
+from osm.data.parallel import Progress
+from osm.data.screen import Dropped, ScreenReport, usable
 from osm.errors import OSMError
 from osm.matching.draws import generator, partners
 
@@ -20,33 +24,91 @@ Item = int | tuple[int, int]
 #: Tells the stream of partners from the other draws of a seed.
 _PARTNERS = 1
 
+#: Why a pair that overlaps with both parts of a blocked split is in neither.
+SEAM = "seam"
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedPairs:
+    """The pairs that a run sees.
+
+    Attributes:
+        folder: The usable pairs.
+        split: Their parts.
+        screen: What was left out as not usable.
+    """
+
+    folder: PairSource
+    split: PairSplit
+    screen: ScreenReport
+
+    @property
+    def dropped(self) -> tuple[Dropped, ...]:
+        """Every pair that is in neither part, and why."""
+        seam = (self.folder.names[index] for index in self.split.seam.tolist())
+        return (*self.screen.dropped, *(Dropped(name, SEAM, "overlaps with both parts of the split") for name in seam))
+
+
+def open_pairs(
+    root: str | Path,
+    split: str,
+    train_fraction: float,
+    split_seed: int,
+    *,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> OpenedPairs:
+    """List pairs, leave out what must not be trained on, and divide the others.
+
+    Args:
+        root: A folder or packed store for ``osm.data.pairs.read_pairs``.
+        split: Kind of split, for ``osm.data.pairs.split_pairs``.
+        train_fraction: Part of the pairs for training.
+        split_seed: Seed of the split.
+        cache: Folder for what was found in the pixels; without one, every call reads them anew.
+        progress: Called now and then while pixels are read.
+
+    Raises:
+        DataError: The pairs are at fault.
+        ConfigError: The split is.
+    """
+    listed = read_pairs(root)
+    good, screen = usable(listed, cache, progress)
+    folder = listed if len(good) == len(listed) else listed.select(good)
+    parts = split_pairs(folder, split, train_fraction, split_seed, cache=cache, progress=progress)
+    return OpenedPairs(folder, parts, screen)
+
 
 @DATASETS.register_module()
 class PairDataset(Dataset[dict[str, Any]]):
     """One part of a folder of pairs.
 
     Args:
-        root: A folder for ``osm.data.pairs.read_pairs``.
+        root: As for ``open_pairs``, as are all others.
         part: "train" or "test".
-        split: Kind of split, for ``osm.data.pairs.split_pairs``.
+        split: Kind of split.
         train_fraction: Part of the pairs for training.
         split_seed: Seed of the split.
+        cache: Folder for what was found in the pixels.
     """
 
     metainfo: dict[str, Any] = {}  # noqa: RUF012  (mmengine asks every data set for one)
 
-    def __init__(self, root: str, part: str, split: str, train_fraction: float, split_seed: int) -> None:
-        folder = read_pairs(root)
-        self._open(folder, split_pairs(folder, split, train_fraction, split_seed), part)
+    def __init__(
+        self, root: str, part: str, split: str, train_fraction: float, split_seed: int, cache: str | None = None
+    ) -> None:
+        kept = None if cache is None else Path(cache)
+        opened = open_pairs(root, split, train_fraction, split_seed, cache=kept)
+        self._open(opened.folder, opened.split, part)
 
     @classmethod
-    def of(cls, folder: PairFolder, split: PairSplit, part: str) -> PairDataset:
+    def of(cls, folder: PairSource, split: PairSplit, part: str) -> PairDataset:
         """The same, from pairs and a split that are at hand."""
         dataset = cls.__new__(cls)
         dataset._open(folder, split, part)
         return dataset
 
-    def _open(self, folder: PairFolder, split: PairSplit, part: str) -> None:
+    def _open(self, folder: PairSource, split: PairSplit, part: str) -> None:
         self.folder = folder
         self.indices = {"train": split.train, "test": split.test}[part]
 
@@ -64,12 +126,29 @@ class PairDataset(Dataset[dict[str, Any]]):
             ``sar`` (H, W) uint8, ``optical`` (H, W, 3) uint8, ``index`` and, with a partner,
             ``nonmatch`` (H, W, 3) uint8; or ``unreadable`` with the fields of the error.
         """
-        first, partner = item if isinstance(item, tuple) else (item, None)
+        batch = self.__getitems__([item])
+        return batch if "unreadable" in batch else {key: values[0] for key, values in batch.items()}
+
+    def __getitems__(self, items: Sequence[Item]) -> dict[str, Any]:
+        """A batch in one go; torch's loader asks for batches by this name.
+
+        Args:
+            items: As for one pair; all with a partner, or none.
+
+        Returns:
+            The same keys as for one pair, stacked along a first axis; or ``unreadable``.
+        """
+        firsts = np.array([item[0] if isinstance(item, tuple) else item for item in items], dtype=np.int64)
+        others = np.array([item[1] for item in items if isinstance(item, tuple)], dtype=np.int64)
+        chosen = self.indices[firsts].tolist()
         try:
-            sar, optical = self.folder.load(int(self.indices[first]))
-            sample: dict[str, Any] = {"sar": sar, "optical": optical, "index": first}
-            if partner is not None:
-                sample["nonmatch"] = self.folder.load(int(self.indices[partner]))[1]
+            batch: dict[str, Any] = {
+                "sar": self.folder.sar_patches(chosen),
+                "optical": self.folder.optical_patches(chosen),
+                "index": firsts,
+            }
+            if len(others):
+                batch["nonmatch"] = self.folder.optical_patches(self.indices[others].tolist())
         except OSMError as error:
             return {
                 "unreadable": {
@@ -79,12 +158,19 @@ class PairDataset(Dataset[dict[str, Any]]):
                     "mend": error.mend,
                 }
             }
-        return sample
+        return batch
 
 
 @FUNCTIONS.register_module()
-def collate_pairs(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Stack samples of ``PairDataset`` along a first axis; the first unreadable one stands for the batch."""
+def collate_pairs(samples: Mapping[str, Any] | Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Make tensors of a batch of ``PairDataset``, or of its samples one by one.
+
+    The first unreadable sample stands for the batch.
+    """
+    if isinstance(samples, Mapping):
+        if "unreadable" in samples:
+            return dict(samples)
+        return {key: torch.from_numpy(values) for key, values in samples.items()}
     for sample in samples:
         if "unreadable" in sample:
             return sample

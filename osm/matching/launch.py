@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
-from mmengine.dist import init_dist, is_distributed
+from mmengine.dist import barrier, init_dist, is_distributed, is_main_process
 
 from osm.errors import ConfigError
 
@@ -45,3 +47,16 @@ def join_processes(launcher: str) -> None:
         raise ConfigError(
             "--launcher slurm", found="no CUDA device", expected="one a process", mend="use torchrun on CPUs"
         )
+
+
+@contextmanager
+def main_process_first() -> Iterator[None]:
+    """Let the main process do something, and all others after it: they find what it left in a cache."""
+    if not is_main_process():
+        barrier()
+    try:
+        yield
+    finally:
+        # also after an error, which the others will meet for themselves
+        if is_main_process():
+            barrier()

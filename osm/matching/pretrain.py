@@ -16,13 +16,14 @@ from mmengine.registry import MODELS
 
 from osm.compat.checkpoints import trust_mmengine_checkpoints
 from osm.compat.runner import QuietRunner
-from osm.data.pairs import PairFolder, PairSplit, read_pairs, split_pairs
+from osm.data.pairs import PairSource, PairSplit
+from osm.data.screen import counts, write_dropped
 from osm.errors import ConfigError, DataError
 from osm.files import sha256_file, write_json
 from osm.matching.config import load_settings
-from osm.matching.dataset import PairDataset
+from osm.matching.dataset import PairDataset, open_pairs
 from osm.matching.evaluate import evaluate
-from osm.matching.launch import join_processes
+from osm.matching.launch import join_processes, main_process_first
 from osm.matching.network import BridgeNetwork
 from osm.matching.results import data_facts, make_card, metrics_json, summary
 from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
@@ -92,11 +93,13 @@ def pretrain(
             "--resume and --overwrite", found="both", expected="one of them", mend="leave one of the two out"
         )
     join_processes(launcher)
-    folder = read_pairs(data_root)
-    split = split_pairs(folder, settings.data.split, settings.data.train_fraction, settings.data.split_seed)
+    wanted = settings.data
+    with main_process_first():
+        opened = open_pairs(data_root, wanted.split, wanted.train_fraction, wanted.split_seed, cache=work.cache)
+    folder, split = opened.folder, opened.split
     cuda = torch.cuda.is_available()
     steps_per_epoch = _check_fit(config, settings, folder, split)
-    data = data_facts(folder, split)
+    data = data_facts(folder, split, opened.screen)
     tiles = target_tiles(settings, target_root)
     if tiles is not None:
         data["target"] = tiles.facts()
@@ -110,6 +113,7 @@ def pretrain(
         network: BridgeNetwork = _build(settings)
         certificates = network.start(init, settings.init_min_coverage)
         work.prepare(record, resume=resume, overwrite=overwrite)
+        write_dropped(work.dropped, opened.dropped)
         for branch, certificate in zip(("sar", "optical"), certificates, strict=True):
             certificate.write(work.certificate(branch))
     else:
@@ -125,26 +129,24 @@ def pretrain(
 
     log = open_readable_log(work.log)
     coverage = certificates[0].coverage
+    if opened.dropped:
+        log.info(f"{len(opened.dropped)} pairs are left out, listed in {work.dropped}: {counts(opened.dropped)}")
     log.info(
         f"{len(split.train)} training and {len(split.test)} test pairs (split: {split.kind}); "
         f"{settings.model['architecture']} from {init.name if init else 'a random start'} (coverage {coverage:.2f}); "
         f"{settings.train.epochs} epochs of {steps_per_epoch} steps on {get_device()}; everything else: {work.log}"
     )
     trust_mmengine_checkpoints()
-    runner = build_runner(
-        network,
-        runner_config(
-            settings,
-            data_root=data_root,
-            work_dir=work_dir,
-            steps_per_epoch=steps_per_epoch,
-            tensorboard=tensorboard,
-            cuda=cuda,
-        ),
-        config_path=config,
-        resume=resume,
-        launcher=launcher,
+    plan = runner_config(
+        settings,
+        data_root=data_root,
+        work_dir=work_dir,
+        steps_per_epoch=steps_per_epoch,
+        tensorboard=tensorboard,
+        cuda=cuda,
     )
+    plan["train_dataloader"]["dataset"]["cache"] = str(work.cache)
+    runner = build_runner(network, plan, config_path=config, resume=resume, launcher=launcher)
     if tiles is not None:
         runner.register_hook(TargetHook(tiles))
     if settings.train.anchor:
@@ -194,7 +196,7 @@ def _digest(init: Path) -> str | None:
     return sha256_file(init) if init.is_file() else None
 
 
-def _check_fit(config: Path, settings: Settings, folder: PairFolder, split: PairSplit) -> int:
+def _check_fit(config: Path, settings: Settings, folder: PairSource, split: PairSplit) -> int:
     """Steps of an epoch and process, at least 1."""
     for part, indices in (("training", split.train), ("test", split.test)):
         if len(indices) < 2:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from osm.data.build_record import REPORT_NAME
-from osm.data.pairs import BASE_NAME, PairFolder, PairSplit
+from osm.data.pairs import BASE_NAME, PairSource, PairSplit
+from osm.data.screen import ScreenReport
 from osm.files import read_json
 from osm.matching.evaluate import Evaluation
 from osm.matching.reference import TABLE_II, TABLE_II_SOURCE, departures
@@ -20,8 +21,14 @@ FORMAT = 1
 SIMULATION_NAME = "SIMULATED.json"
 
 
-def data_facts(folder: PairFolder, split: PairSplit) -> dict[str, Any]:
-    """The pairs in a few JSON values, a digest of names and split included; no pixel is read."""
+def data_facts(folder: PairSource, split: PairSplit, screen: ScreenReport | None = None) -> dict[str, Any]:
+    """The pairs in a few JSON values, a digest of names and split included; no pixel is read.
+
+    Args:
+        folder: The usable pairs.
+        split: Their parts.
+        screen: What was left out as not usable, where somebody looked.
+    """
     root = folder.root
     above = (root.parent,) if root.name == BASE_NAME else ()
     simulation = _first(SIMULATION_NAME, root, *above)
@@ -35,6 +42,9 @@ def data_facts(folder: PairFolder, split: PairSplit) -> dict[str, Any]:
         "split": split.kind,
         "train_pairs": len(split.train),
         "test_pairs": len(split.test),
+        "overlapping_groups": split.components,
+        "seam_pairs": len(split.seam),
+        "dropped": screen.counts if screen is not None else {},
         "sar_radiometry": sar_radiometry(root, *above),
         "simulated": simulation is not None,
         "simulation": read_json(simulation) if simulation else None,

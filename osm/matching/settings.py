@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-SPLITS = ("auto", "paper", "scene")
+SPLITS = ("auto", "paper", "scene", "blocked")
 PRECISIONS = ("bfloat16", "float32")
 SCHEDULES = ("constant", "cosine")
 #: The parts of a config.
@@ -17,7 +17,8 @@ class DataSettings:
     """Which pairs, and at what size.
 
     Attributes:
-        split: "paper" (random), "scene" (whole scenes), "auto" (scene where a manifest names them).
+        split: "paper" (random), "scene" (whole scenes), "blocked" (patches that overlap, as their pixels say, in
+            one part), "auto" (scene where a manifest names them, else paper).
         train_fraction: Part of the pairs for training.
         split_seed: Seed of the split, apart from that of the training: seeds share their test part.
         size_px: Height and width that the branches see; larger patches are reduced on the device.

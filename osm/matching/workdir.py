@@ -38,6 +38,16 @@ class WorkDir:
         return self.path / "run.json"
 
     @property
+    def dropped(self) -> Path:
+        """The pairs that are in neither part, and why."""
+        return self.path / "dropped.csv"
+
+    @property
+    def cache(self) -> Path:
+        """What was found in the pixels of the pairs; beside the folder, so that runs on the same pairs share it."""
+        return self.path.absolute().parent / ".osm-cache"
+
+    @property
     def log(self) -> Path:
         """The log of all sessions of the run."""
         return self.path / "pretrain.log"
@@ -91,7 +101,8 @@ class WorkDir:
 
     def _clear(self) -> None:
         # the export goes first: without it nobody takes the rest for a finished run
-        named = (self.export, self.metrics, self.record, self.certificate("sar"), self.certificate("optical"), self.log)
+        certificates = (self.certificate("sar"), self.certificate("optical"))
+        named = (self.export, self.metrics, self.record, *certificates, self.dropped, self.log)
         for file in (*named, self.path / "last_checkpoint", *self.path.glob("epoch_*.pth")):
             file.unlink(missing_ok=True)
 

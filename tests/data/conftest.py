@@ -137,3 +137,42 @@ def scene_pairs(tmp_path: Path, write_geotiff: Callable[..., Path]) -> Path:
         write_geotiff(folder / f"{key}_sar.tif", sar, x_m=500_000 + 1000 * number)
         write_geotiff(folder / f"{key}_opt.tif", optical, x_m=500_000 + 1000 * number)
     return folder
+
+
+@pytest.fixture
+def write_mosaic(tmp_path: Path) -> Callable[..., tuple[Path, np.ndarray]]:
+    """Cut random scenes into overlapping pairs of 64x64, under names that say nothing of their place.
+
+    Takes columns and rows of patches of each scene, and the grey levels by which each patch is disturbed; returns
+    the folder, and scene, column and row of each pair in its natural order.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    size_px, overlap_px = 64, 13
+    stride_px = size_px - overlap_px
+
+    def write(scenes: Sequence[tuple[int, int]], noise: float = 0.0) -> tuple[Path, np.ndarray]:
+        root = tmp_path / "mosaic"
+        sar_dir, optical_dir = root / "sar", root / "opt"
+        sar_dir.mkdir(parents=True)
+        optical_dir.mkdir()
+        drawing = np.random.default_rng(4)
+        places = [(n, c, r) for n, (columns, rows) in enumerate(scenes) for c in range(columns) for r in range(rows)]
+        images = []
+        for columns, rows in scenes:
+            shape = (rows * stride_px + overlap_px, columns * stride_px + overlap_px)
+            land = gaussian_filter(drawing.standard_normal(shape), 8) * 8
+            speckle = drawing.gamma(4, 0.25, shape)
+            colour = land[..., None] * 30 + drawing.normal(0, 4, (*shape, 3))
+            images.append(((60 + 20 * land) * speckle, 110 + colour))
+        order = drawing.permutation(len(places))
+        for number, index in enumerate(order.tolist(), start=1):
+            scene, column, row = places[index]
+            window = tuple(slice(at * stride_px, at * stride_px + size_px) for at in (row, column))
+            for folder, image in zip((sar_dir, optical_dir), images[scene], strict=True):
+                patch = image[window].clip(0, 255).astype(np.uint8)
+                disturbed = (patch + drawing.normal(0, noise, patch.shape)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(disturbed).save(folder / f"{number}.png")
+        return root, np.array(places)[order]
+
+    return write

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -92,8 +93,25 @@ def test_bands_that_are_no_three_numbers_are_refused(scene_pairs: Path, tmp_path
         assert isinstance(_build(scene_pairs, tmp_path / "out", "--optical-bands", text).exception, ConfigError)
 
 
-@pytest.mark.parametrize("command", ["verify", "build-pairs"])
+@pytest.mark.parametrize("command", ["verify", "build-pairs", "pack"])
 def test_help_says_what_a_command_does(command: str) -> None:
     result = _run(command, "--help")
     assert result.exit_code == 0
     assert "Usage" in result.stdout
+
+
+def test_pack_counts_what_it_drops_and_says_when_there_is_nothing_to_do(write_pairs: Any, tmp_path: Path) -> None:
+    root = write_pairs(["1.png", "2.png", "3.png"])
+    for side in ("sar_256_oc_0.2", "opt_256_oc_0.2"):
+        folder = root / "QXSLAB_SAROPT" / side
+        (folder / "3.png").write_bytes((folder / "1.png").read_bytes())
+    out = tmp_path / "packed"
+    result = _run("pack", root, "--out", out)
+    assert result.exit_code == 0, result.exception
+    assert "2 pairs in" in result.stdout
+    assert "dropped 1: duplicate" in result.stdout
+    assert "nothing to do" in _run("pack", root, "--out", out).stdout
+    assert isinstance(_run("pack", root, "--out", out, "--keep-duplicates").exception, DataError)
+    keep = ("--keep-duplicates", "--keep-constant", "--overwrite")
+    assert "3 pairs in" in _run("pack", root, "--out", out, *keep).stdout
+    assert _run("verify", "pairs", out).exit_code == 0

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from osm.data.pairs import PairFolder, read_pairs, split_pairs
-from osm.errors import ConfigError, DataError
+from osm.data.pairs import read_pairs
+from osm.errors import DataError
 
 Write = Callable[..., Path]
 SAR = Path("QXSLAB_SAROPT", "sar_256_oc_0.2")
@@ -136,53 +136,3 @@ def test_a_manifest_that_does_not_fit_is_named(write_pairs: Write) -> None:
     (root / "manifest.csv").write_text("file,place\n1.png,a\n")
     with pytest.raises(DataError, match="broken manifest"):
         read_pairs(root)
-
-
-def _folder(scenes: list[str] | None, count: int = 10) -> PairFolder:
-    names = tuple(f"{number}.png" for number in range(len(scenes) if scenes else count))
-    return PairFolder(Path("x"), Path("x/sar"), Path("x/opt"), names, tuple(scenes) if scenes else None)
-
-
-def test_the_paper_split_is_seeded_complete_and_of_the_asked_size() -> None:
-    folder = _folder(None, 1000)
-    split = split_pairs(folder)
-    assert split.kind == "paper"
-    assert len(split.train) == 700
-    np.testing.assert_array_equal(np.sort(np.concatenate([split.train, split.test])), np.arange(1000))
-    np.testing.assert_array_equal(split.train, split_pairs(folder, seed=0).train)
-    assert (split.train != split_pairs(folder, seed=1).train).any()
-    # drawn evenly, not the first 700: about 150 of the first 500 are in the 300 of the test part
-    assert 110 < (split.test < 500).sum() < 190
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_scene_split_keeps_scenes_whole(seed: int) -> None:
-    scenes = [name for number, name in enumerate("abcdefghij", start=1) for _ in range(number)]
-    folder = _folder(scenes)
-    split = split_pairs(folder, seed=seed)
-    assert split.kind == "scene"
-    assert not {scenes[i] for i in split.train} & {scenes[i] for i in split.test}
-    np.testing.assert_array_equal(np.sort(np.concatenate([split.train, split.test])), np.arange(55))
-    assert abs(len(split.train) / 55 - 0.7) <= 10 / 55
-
-
-def test_both_parts_get_a_scene_however_unequal_they_are() -> None:
-    split = split_pairs(_folder(["a"] * 99 + ["b"]))
-    assert len(split.train) > 0
-    assert len(split.test) > 0
-
-
-def test_auto_takes_the_paper_split_where_there_is_one_scene() -> None:
-    assert split_pairs(_folder(["a"] * 8)).kind == "paper"
-    assert split_pairs(_folder(["a", "a", "b"]), "paper").kind == "paper"
-
-
-def test_impossible_splits_are_refused() -> None:
-    with pytest.raises(ConfigError, match="auto, paper or scene"):
-        split_pairs(_folder(None), "blocked")
-    with pytest.raises(ConfigError, match="train_fraction"):
-        split_pairs(_folder(None), train_fraction=70)
-    with pytest.raises(ConfigError, match="osm data build-pairs"):
-        split_pairs(_folder(None), "scene")
-    with pytest.raises(DataError, match="1 pair"):
-        split_pairs(_folder(None, 1))

@@ -116,3 +116,15 @@ def test_progress_ends_with_all(ssdd: Path) -> None:
     seen: list[tuple[int, int]] = []
     verify("ssdd", ssdd, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (4, 4)
+
+
+def test_pairs_that_must_not_be_trained_on_are_listed(write_pairs: Write) -> None:
+    root = write_pairs([f"{number}.png" for number in range(1, 7)])
+    for side in (SAR, OPTICAL):
+        (root / side / "3.png").write_bytes((root / side / "2.png").read_bytes())
+    Image.new("L", (16, 16)).save(root / SAR / "4.png")
+    Image.new("RGB", (16, 16), (9, 8, 7)).save(root / OPTICAL / "5.png")
+    report = verify("pairs", root)
+    assert [report.counts[name] for name in ("constant SAR", "constant optical", "duplicate")] == [1, 1, 1]
+    assert [Path(problem.where).name for problem in report.problems] == ["3.png", "4.png", "5.png"]
+    assert "the same pixels as 2.png" in report.problems[0].found

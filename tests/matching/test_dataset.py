@@ -5,11 +5,13 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from PIL import Image
+from torch.utils.data import DataLoader, Subset
 
+from osm.data.pack import pack_pairs
 from osm.data.pairs import read_pairs, split_pairs
 from osm.errors import DataError
-from osm.matching.dataset import PairDataset, PairSampler, collate_pairs
+from osm.matching.dataset import PairDataset, PairSampler, collate_pairs, open_pairs
 from osm.matching.preprocess import PairPreprocessor
 
 
@@ -91,5 +93,67 @@ def test_a_truncated_patch_in_the_middle_of_an_epoch_names_its_file(own_pairs, w
     victim.write_bytes(victim.read_bytes()[:300])
     preprocess = PairPreprocessor((0.0,) * 3, (1.0,) * 3, size_px=64)
     with pytest.raises(DataError) as caught:
+        list(map(preprocess, loader(dataset, workers)))
+    assert caught.value.where == str(victim)
+
+
+@pytest.fixture
+def spoilt(own_pairs):
+    """The pairs, of which 3 is black and 9 repeats 5."""
+    folder = read_pairs(own_pairs)
+    Image.new("L", (64, 64)).save(folder.sar_dir / "3.png")
+    for side in (folder.sar_dir, folder.optical_dir):
+        (side / "9.png").write_bytes((side / "5.png").read_bytes())
+    return own_pairs
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("split", ["paper", "blocked"])
+def test_a_packed_store_gives_the_batches_of_the_folder_bit_for_bit(spoilt, tmp_path, workers, split):
+    pack_pairs(spoilt, tmp_path / "packed")
+    epochs = []
+    for root in (spoilt, tmp_path / "packed"):
+        dataset = PairDataset(str(root), "train", split, 0.7, 0)
+        sampler = PairSampler(dataset, seed=3, with_partners=True)
+        sampler.set_epoch(2)
+        epochs.append(list(loader(dataset, workers, sampler)))
+    assert len(epochs[0]) == 4
+    for first, second in zip(*epochs, strict=True):
+        assert first.keys() == second.keys() == {"sar", "optical", "nonmatch", "index"}
+        assert all(torch.equal(first[key], second[key]) and first[key].dtype == second[key].dtype for key in first)
+
+
+def test_a_batch_in_one_go_is_the_batch_of_its_samples(train):
+    items = [(3, 1), (0, 4), (14, 2)]
+    at_once, one_by_one = collate_pairs(train.__getitems__(items)), collate_pairs([train[item] for item in items])
+    assert at_once.keys() == one_by_one.keys()
+    assert all(torch.equal(at_once[key], one_by_one[key]) for key in at_once)
+    part = next(iter(loader(Subset(train, [5, 2, 7, 1]))))
+    assert part["index"].tolist() == [5, 2, 7, 1]
+
+
+def test_what_must_not_be_trained_on_is_in_no_part(spoilt, tmp_path):
+    opened = open_pairs(spoilt, "paper", 0.7, 0, cache=tmp_path / "cache")
+    assert [(entry.name, entry.reason) for entry in opened.dropped] == [
+        ("3.png", "constant SAR"),
+        ("9.png", "duplicate"),
+    ]
+    assert len(opened.folder) == len(opened.split.train) + len(opened.split.test) == 20
+    assert not {"3.png", "9.png"} & set(opened.folder.names)
+    # the data set of the loader, which is built anew from its config, sees the same
+    again = PairDataset(str(spoilt), "test", "paper", 0.7, 0, cache=str(tmp_path / "cache"))
+    assert again.folder.names == opened.folder.names
+    assert np.array_equal(again.indices, opened.split.test)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_packed_store_that_is_cut_short_in_the_middle_of_an_epoch_is_named(own_pairs, tmp_path, workers):
+    pack_pairs(own_pairs, tmp_path / "packed")
+    dataset = PairDataset(str(tmp_path / "packed"), "train", "paper", 0.7, 0)
+    victim = tmp_path / "packed" / "optical.npy"
+    with victim.open("r+b") as stream:
+        stream.truncate(victim.stat().st_size // 2)
+    preprocess = PairPreprocessor((0.0,) * 3, (1.0,) * 3, size_px=64)
+    with pytest.raises(DataError, match="ends in pair") as caught:
         list(map(preprocess, loader(dataset, workers)))
     assert caught.value.where == str(victim)

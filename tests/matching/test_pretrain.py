@@ -225,3 +225,32 @@ def test_requests_that_contradict_each_other_are_refused(finished, tmp_path):
         pretrain(finished.config, **common, resume=True, overwrite=True)
     with pytest.raises(ConfigError, match="--launcher"):
         pretrain(finished.config, **common, launcher="mpi")
+
+
+def test_a_packed_store_trains_the_same_weights_and_both_say_what_they_left_out(demo_config, own_pairs, tmp_path, tiny):
+    from osm.data.pack import pack_pairs
+    from osm.data.pairs import read_pairs
+
+    folder = read_pairs(own_pairs)
+    for side in (folder.sar_dir, folder.optical_dir):
+        (side / "9.png").write_bytes((side / "5.png").read_bytes())
+    pack_pairs(own_pairs, tmp_path / "packed")
+    exports = []
+    for root in (own_pairs, tmp_path / "packed"):
+        work_dir = tmp_path / "runs" / root.name
+        result = pretrain(demo_config, data_root=root, work_dir=work_dir, options={**tiny, "train.epochs": 1})
+        exports.append(read_export(result.sar_backbone)[0])
+        data = read_json(result.metrics)["data"]
+        assert (data["pairs"], data["dropped"], data["simulated"]) == (21, {"duplicate": 1}, True)
+        assert "9.png,duplicate,the same pixels as 5.png" in (work_dir / "dropped.csv").read_text()
+        assert "1 pairs are left out" in (work_dir / "pretrain.log").read_text()
+    assert equal(*exports)
+
+
+def test_the_blocked_split_says_how_many_groups_there_are(demo_config, own_pairs, tmp_path, tiny):
+    options = {**tiny, "train.epochs": 1, "data.split": "blocked"}
+    result = pretrain(demo_config, data_root=own_pairs, work_dir=tmp_path / "run", options=options)
+    data = read_json(result.metrics)["data"]
+    assert data["split"] == "blocked"
+    assert data["overlapping_groups"] == 22
+    assert data["seam_pairs"] == 0

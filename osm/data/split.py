@@ -1,0 +1,109 @@
+"""Which pairs train and which judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from osm.data.blocks import divide
+from osm.data.neighbours import find_links
+from osm.data.pair_source import Indices, PairSource
+from osm.data.parallel import Progress
+from osm.errors import ConfigError, DataError
+
+KINDS = ("auto", "paper", "scene", "blocked")
+
+
+@dataclass(frozen=True, eq=False)
+class PairSplit:
+    """Indices of pairs, in rising order.
+
+    Args:
+        train: ``(N,)`` int64.
+        test: ``(M,)`` int64, disjoint from ``train``.
+        kind: ``paper``, ``scene`` or ``blocked``: how it was drawn.
+        components: Of ``blocked``: groups of pairs that hang together by their pixels.
+        seam: Of ``blocked``: pairs in neither part, since they overlap with both.
+    """
+
+    train: Indices
+    test: Indices
+    kind: str
+    components: int | None = None
+    seam: Indices = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+
+def split_pairs(
+    pairs: PairSource,
+    kind: str = "auto",
+    train_fraction: float = 0.7,
+    seed: int = 0,
+    *,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> PairSplit:
+    """Divide pairs into a training and a test part.
+
+    Args:
+        pairs: The pairs.
+        kind: ``paper``: drawn at random, as in the papers; neighbouring patches overlap, so it leaks.
+            ``scene``: whole scenes are drawn, and none is in both parts. ``blocked``: patches that overlap, as
+            their pixels say, are in one part. ``auto``: ``scene`` where a manifest names at least two scenes,
+            else ``paper``.
+        train_fraction: Part of the pairs for training; ``scene`` comes as close as whole scenes allow.
+        seed: Seed of the drawing.
+        cache: Folder for the overlaps that were found; only ``blocked`` looks for them.
+        progress: Called now and then while it looks.
+
+    Raises:
+        ConfigError: An unknown kind, a fraction outside (0, 1), or ``scene`` without scenes.
+        DataError: Fewer than two pairs; overlaps that leave no part, or that cannot be told apart.
+    """
+    if kind not in KINDS:
+        expected = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
+        raise ConfigError(f"split {kind!r}", found="no such split", expected=expected, mend="correct it")
+    if not 0 < train_fraction < 1:
+        raise ConfigError(
+            "train_fraction", found=str(train_fraction), expected="a fraction between 0 and 1", mend="correct it"
+        )
+    if len(pairs) < 2:
+        raise DataError(pairs.root, found=f"{len(pairs)} pair", expected="at least 2, to split them", mend="add pairs")
+    if kind == "blocked":
+        return _blocked(pairs, train_fraction, seed, cache, progress)
+    several = pairs.scenes is not None and len(set(pairs.scenes)) > 1
+    if kind == "scene" and not several:
+        raise ConfigError(
+            "split 'scene'",
+            found=f"no manifest.csv that names two or more scenes in {pairs.root}",
+            expected="the scene of every pair",
+            mend="use the split 'paper' or 'blocked', or cut the pairs with osm data build-pairs",
+        )
+    drawing = np.random.default_rng(seed)
+    if kind == "paper" or not several:
+        count = min(max(round(train_fraction * len(pairs)), 1), len(pairs) - 1)
+        order = drawing.permutation(len(pairs))
+        return PairSplit(np.sort(order[:count]), np.sort(order[count:]), "paper")
+    assert pairs.scenes is not None
+    ids, member = np.unique(np.asarray(pairs.scenes), return_inverse=True)
+    order = drawing.permutation(len(ids))
+    sizes = np.cumsum(np.bincount(member)[order])
+    # as many scenes as come closest to the fraction, and at least one on each side
+    count = int(np.argmin(np.abs(sizes[:-1] - train_fraction * len(pairs)))) + 1
+    in_train = np.isin(member, order[:count])
+    return PairSplit(np.flatnonzero(in_train), np.flatnonzero(~in_train), "scene")
+
+
+def _blocked(
+    pairs: PairSource, train_fraction: float, seed: int, cache: Path | None, progress: Progress | None
+) -> PairSplit:
+    parts = divide(len(pairs), find_links(pairs, cache=cache, progress=progress), train_fraction, seed)
+    if not len(parts.train) or not len(parts.test):
+        raise DataError(
+            pairs.root,
+            found=f"no cut through {len(pairs)} pairs in {parts.components} overlapping groups that leaves two parts",
+            expected="groups of patches that can be told apart",
+            mend="use the split 'paper', which leaks, or add pairs of another place",
+        )
+    return PairSplit(parts.train, parts.test, "blocked", parts.components, parts.seam)
