@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from osm.cli.options import parse_settings
+
+#: Seeds of the probe that chooses an epoch.
+PROBE_SEEDS = (0, 1)
 
 
 def pretrain(
@@ -20,6 +24,17 @@ def pretrain(
     target_root: Annotated[
         Path | None,
         typer.Option("--target-root", help="Labelled scenes whose training tiles a config with target.kind mixes in."),
+    ] = None,
+    probe_root: Annotated[
+        Path | None,
+        typer.Option(
+            "--probe-root",
+            help="Labelled scenes to choose the epoch by, where the config says so (train.select_every_epochs): its "
+            "SAR backbone is probed on held-back training scenes.",
+        ),
+    ] = None,
+    probe_config: Annotated[
+        Path | None, typer.Option("--probe-config", help="Config of that probe; configs/probe/ssdd.py if not given.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of the config's train.seed.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
@@ -44,6 +59,7 @@ def pretrain(
         work_dir=work_dir,
         init=init,
         target_root=target_root,
+        judge=None if probe_root is None else probe_judge(probe_root, probe_config, work_dir / "probe"),
         seed=seed,
         resume=resume,
         overwrite=overwrite,
@@ -51,3 +67,27 @@ def pretrain(
         launcher=launcher,
         options=parse_settings(set_),
     )
+
+
+def probe_judge(data_root: Path, config: Path | None, work_dir: Path) -> Callable[[Path], float]:
+    """The probe's AP50 on held-back training scenes, as a function of a file of weights.
+
+    Args:
+        data_root: Folder of the labelled scenes.
+        config: Config of the probe.
+        work_dir: Folder of the probe.
+    """
+    from osm.configs import config_path
+    from osm.detection.probe import probe
+    from osm.detection.recipe import load_recipe
+
+    recipe = load_recipe(config or config_path("probe/ssdd.py"))
+
+    def judge(weights: Path) -> float:
+        # in a process of its own, so that the training's random state stays what it was
+        found = probe(
+            weights, recipe, data_root=data_root, seeds=PROBE_SEEDS, score_on="held-back", work_dir=work_dir, jobs=1
+        )
+        return found.mean
+
+    return judge

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +42,8 @@ def split_pairs(
     train_fraction: float = 0.7,
     seed: int = 0,
     *,
+    test_scenes: Sequence[str] = (),
+    unused_scenes: Sequence[str] = (),
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> PairSplit:
@@ -54,6 +57,8 @@ def split_pairs(
             else ``paper``.
         train_fraction: Part of the pairs for training; ``scene`` comes as close as whole scenes allow.
         seed: Seed of the drawing.
+        test_scenes: With ``scene``: the scenes of the test part, by name, in place of a drawing.
+        unused_scenes: With ``test_scenes``: scenes in neither part, e.g. since they touch both regions.
         cache: Folder for the overlaps that were found; only ``blocked`` looks for them.
         progress: Called now and then while it looks.
 
@@ -80,6 +85,8 @@ def split_pairs(
             expected="the scene of every pair",
             mend="use the split 'paper' or 'blocked', or cut the pairs with osm data build-pairs",
         )
+    if test_scenes or unused_scenes:
+        return _named(pairs, kind, test_scenes, unused_scenes)
     drawing = np.random.default_rng(seed)
     if kind == "paper" or not several:
         count = min(max(round(train_fraction * len(pairs)), 1), len(pairs) - 1)
@@ -93,6 +100,28 @@ def split_pairs(
     count = int(np.argmin(np.abs(sizes[:-1] - train_fraction * len(pairs)))) + 1
     in_train = np.isin(member, order[:count])
     return PairSplit(np.flatnonzero(in_train), np.flatnonzero(~in_train), "scene")
+
+
+def _named(pairs: PairSource, kind: str, test_scenes: Sequence[str], unused_scenes: Sequence[str]) -> PairSplit:
+    if kind != "scene" or not test_scenes or pairs.scenes is None:
+        raise ConfigError(
+            f"split {kind!r}",
+            found=f"{len(test_scenes)} test scenes and {len(unused_scenes)} unused ones",
+            expected="the split 'scene' with at least one test scene",
+            mend="set data.split='scene', or leave the scenes out",
+        )
+    known = set(pairs.scenes)
+    for name in (*test_scenes, *unused_scenes):
+        if name not in known:
+            raise ConfigError(
+                "data.test_scenes and data.unused_scenes",
+                found=f"{name!r}, which no pair comes from",
+                expected=f"scenes of {pairs.root}, such as {sorted(known)[0]!r}",
+                mend="correct the name",
+            )
+    scenes = np.asarray(pairs.scenes)
+    test, unused = np.isin(scenes, list(test_scenes)), np.isin(scenes, list(unused_scenes))
+    return PairSplit(np.flatnonzero(~test & ~unused), np.flatnonzero(test & ~unused), "scene")
 
 
 def _blocked(

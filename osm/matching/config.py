@@ -24,7 +24,13 @@ from osm.matching.settings import (
     TrainSettings,
 )
 
-_TYPES = {"int": "a whole number", "float": "a number", "bool": "True or False", "dict": "a dict"}
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "True or False",
+    "dict": "a dict",
+    "list": "a list of names",
+}
 
 
 def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Settings:
@@ -124,6 +130,7 @@ def _section(where: str, name: str, kind: type[Any], values: dict[str, Any]) -> 
             "int": number and isinstance(value, int),
             "float": number,
             "bool": isinstance(value, bool),
+            "list[str]": isinstance(value, list) and all(isinstance(entry, str) for entry in value),
             "str": isinstance(value, str),
         }.get(wanted, isinstance(value, dict))
         if not fits:
@@ -161,6 +168,7 @@ def _check_ranges(where: str, data: DataSettings, train: TrainSettings) -> None:
         ("train.anchor", train.anchor, 0),
         ("train.log_every_steps", train.log_every_steps, 1),
         ("train.checkpoint_every_epochs", train.checkpoint_every_epochs, 1),
+        ("train.select_every_epochs", train.select_every_epochs, 0),
     ):
         if number < least:
             raise _wrong(where, name, number, f"at least {least}")

@@ -55,6 +55,8 @@ def open_pairs(
     train_fraction: float,
     split_seed: int,
     *,
+    test_scenes: Sequence[str] = (),
+    unused_scenes: Sequence[str] = (),
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> OpenedPairs:
@@ -65,6 +67,8 @@ def open_pairs(
         split: Kind of split, for ``osm.data.pairs.split_pairs``.
         train_fraction: Part of the pairs for training.
         split_seed: Seed of the split.
+        test_scenes: Scenes of the test part by name, in place of a drawing.
+        unused_scenes: Scenes in neither part.
         cache: Folder for what was found in the pixels; without one, every call reads them anew.
         progress: Called now and then while pixels are read.
 
@@ -75,7 +79,16 @@ def open_pairs(
     listed = read_pairs(root)
     good, screen = usable(listed, cache, progress)
     folder = listed if len(good) == len(listed) else listed.select(good)
-    parts = split_pairs(folder, split, train_fraction, split_seed, cache=cache, progress=progress)
+    parts = split_pairs(
+        folder,
+        split,
+        train_fraction,
+        split_seed,
+        test_scenes=test_scenes,
+        unused_scenes=unused_scenes,
+        cache=cache,
+        progress=progress,
+    )
     return OpenedPairs(folder, parts, screen)
 
 
@@ -89,16 +102,34 @@ class PairDataset(Dataset[dict[str, Any]]):
         split: Kind of split.
         train_fraction: Part of the pairs for training.
         split_seed: Seed of the split.
+        test_scenes: Scenes of the test part by name, in place of a drawing.
+        unused_scenes: Scenes in neither part.
         cache: Folder for what was found in the pixels.
     """
 
     metainfo: dict[str, Any] = {}  # noqa: RUF012  (mmengine asks every data set for one)
 
     def __init__(
-        self, root: str, part: str, split: str, train_fraction: float, split_seed: int, cache: str | None = None
+        self,
+        root: str,
+        part: str,
+        split: str,
+        train_fraction: float,
+        split_seed: int,
+        test_scenes: Sequence[str] = (),
+        unused_scenes: Sequence[str] = (),
+        cache: str | None = None,
     ) -> None:
         kept = None if cache is None else Path(cache)
-        opened = open_pairs(root, split, train_fraction, split_seed, cache=kept)
+        opened = open_pairs(
+            root,
+            split,
+            train_fraction,
+            split_seed,
+            test_scenes=test_scenes,
+            unused_scenes=unused_scenes,
+            cache=kept,
+        )
         self._open(opened.folder, opened.split, part)
 
     @classmethod

@@ -27,6 +27,7 @@ from osm.matching.launch import join_processes, main_process_first
 from osm.matching.network import BridgeNetwork
 from osm.matching.results import data_facts, make_card, metrics_json, summary
 from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
+from osm.matching.selection import Judge, SelectionHook, check_selection
 from osm.matching.settings import Settings
 from osm.matching.start import AnchorHook, interpolate, reestimate_branch, weights_of
 from osm.matching.target import TargetHook, target_tiles
@@ -54,6 +55,7 @@ def pretrain(
     work_dir: Path,
     init: Path | None = None,
     target_root: Path | None = None,
+    judge: Judge | None = None,
     seed: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -69,6 +71,8 @@ def pretrain(
         work_dir: Folder for everything that is written.
         init: Weights that both backbones start from.
         target_root: Folder of the labelled data set whose training tiles are mixed in, if the config says so.
+        judge: Tells how good a SAR backbone is, if the config chooses the epoch by that. It must not look at what
+            is reported later.
         seed: Replaces ``train.seed``.
         resume: Continue an interrupted run; a finished one is left as it is.
         overwrite: Discard a run that is in ``work_dir``.
@@ -92,10 +96,19 @@ def pretrain(
         raise ConfigError(
             "--resume and --overwrite", found="both", expected="one of them", mend="leave one of the two out"
         )
+    check_selection(settings.train.select_every_epochs, judge)
     join_processes(launcher)
     wanted = settings.data
     with main_process_first():
-        opened = open_pairs(data_root, wanted.split, wanted.train_fraction, wanted.split_seed, cache=work.cache)
+        opened = open_pairs(
+            data_root,
+            wanted.split,
+            wanted.train_fraction,
+            wanted.split_seed,
+            test_scenes=wanted.test_scenes,
+            unused_scenes=wanted.unused_scenes,
+            cache=work.cache,
+        )
     folder, split = opened.folder, opened.split
     cuda = torch.cuda.is_available()
     steps_per_epoch = _check_fit(config, settings, folder, split)
@@ -151,6 +164,12 @@ def pretrain(
         runner.register_hook(TargetHook(tiles))
     if settings.train.anchor:
         runner.register_hook(AnchorHook(network, settings.train.anchor))
+    selection: SelectionHook | None = None
+    if judge is not None:
+        card = make_card(settings, data, certificates[0], {})
+        every = settings.train.select_every_epochs
+        selection = SelectionHook(work_dir, judge, every, network.sar.backbone, card)
+        runner.register_hook(selection)
     runner.train()
     if is_main_process():
         trained: BridgeNetwork = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -170,6 +189,9 @@ def pretrain(
             final_loss=_final_loss(runner, steps_per_epoch),
             seconds=time.monotonic() - began_s,
         )
+        if selection is not None:
+            # the figures above are of the last epoch, whose two branches belong together
+            metrics["selection"] = selection.restore_best()
         write_json(work.metrics, metrics)
         finish = settings.finish
         if finish.interpolate < 1:

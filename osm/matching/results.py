@@ -108,7 +108,7 @@ def metrics_json(
 
 
 def make_card(settings: Settings, data: dict[str, Any], start: Certificate, metrics: dict[str, Any]) -> Card:
-    """The card of the SAR backbone."""
+    """The card of the SAR backbone; without metrics that of a candidate which nobody has judged yet."""
     made_by = data["sar_radiometry"]
     fixed = ("accuracy", "precision", "recall", "threshold", "predicted_matches")
     figures = (*fixed, "auc", "at_chosen_threshold", "mean_distance")
@@ -125,7 +125,7 @@ def make_card(settings: Settings, data: dict[str, Any], start: Certificate, metr
             "random": list(start.random) if start.source else "all",
             "seed": settings.train.seed,
         },
-        metrics={name: metrics[name] for name in figures},
+        metrics={name: metrics[name] for name in figures if name in metrics},
     )
 
 

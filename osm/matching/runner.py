@@ -128,6 +128,8 @@ def loader_config(settings: Settings, data_root: Path, *, pin_memory: bool) -> d
             "split": data.split,
             "train_fraction": data.train_fraction,
             "split_seed": data.split_seed,
+            "test_scenes": list(data.test_scenes),
+            "unused_scenes": list(data.unused_scenes),
         },
         "sampler": {
             "type": "PairSampler",

@@ -13,14 +13,12 @@ from typing import Any
 
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import nn
 
 from osm.errors import ConfigError
 from osm.files import read_json, write_json
 from osm.transfer.card import Card
-from osm.transfer.export import export_backbone
-from osm.transfer.load import load_backbone
+from osm.transfer.export import export_backbone, read_export
 
 #: Tells how good a file of weights is; the higher the better. It must not look at what is reported later.
 Judge = Callable[[Path], float]
@@ -89,16 +87,25 @@ class SelectionHook(Hook):
         if epoch not in known and (epoch % self.every_epochs == 0 or epoch == runner.max_epochs):
             self._try(epoch)
 
-    def restore_best(self, runner: Any, architecture: str) -> Candidate:
+    def restore_best(self) -> dict[str, Any]:
         """Set the SAR backbone to the chosen candidate.
+
+        Returns:
+            For ``metrics.json``: the epoch that was chosen, its score, that of the start, and all candidates.
 
         Raises:
             WeightsError: The candidate's file was damaged or removed.
         """
         chosen = best(self.candidates)
-        network = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        load_backbone(network.sar.backbone, self._file(chosen.epoch), architecture=architecture)
-        return chosen
+        # checked against the digest inside, and whole: statistics and counters come along
+        tensors, _ = read_export(self._file(chosen.epoch))
+        self.backbone.load_state_dict(tensors)
+        start = next(candidate.score for candidate in self.candidates if not candidate.epoch)
+        return {
+            **asdict(chosen),
+            "score_of_start": start,
+            "candidates": [asdict(candidate) for candidate in self.candidates],
+        }
 
     def _file(self, epoch: int) -> Path:
         return self.folder / FOLDER / f"epoch_{epoch}.safetensors"

@@ -21,6 +21,9 @@ class DataSettings:
             one part), "auto" (scene where a manifest names them, else paper).
         train_fraction: Part of the pairs for training.
         split_seed: Seed of the split, apart from that of the training: seeds share their test part.
+        test_scenes: With the split "scene": the scenes that are tested on, in place of a drawing; so a whole region
+            can be held back.
+        unused_scenes: Scenes that are neither trained nor tested on, e.g. since they touch both regions.
         size_px: Height and width that the branches see; larger patches are reduced on the device.
         workers: Processes that read patches.
     """
@@ -28,6 +31,8 @@ class DataSettings:
     split: str = "auto"
     train_fraction: float = 0.7
     split_seed: int = 0
+    test_scenes: list[str] = field(default_factory=list)
+    unused_scenes: list[str] = field(default_factory=list)
     size_px: int = 256
     workers: int = 2
 
@@ -50,6 +55,8 @@ class TrainSettings:
         seed: Seed of the random start, the order of pairs and the negatives.
         log_every_steps: Steps between two lines of the log; each epoch ends with one in any case.
         checkpoint_every_epochs: Epochs between two checkpoints; the last two are kept.
+        select_every_epochs: Epochs between two SAR backbones that ``--probe-root`` is asked about; the best is
+            exported. 0: the last one is.
     """
 
     epochs: int
@@ -63,6 +70,7 @@ class TrainSettings:
     seed: int = 0
     log_every_steps: int = 50
     checkpoint_every_epochs: int = 1
+    select_every_epochs: int = 0
 
 
 @dataclass(frozen=True)

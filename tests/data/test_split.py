@@ -96,3 +96,21 @@ def test_patches_that_all_overlap_cannot_be_divided(write_mosaic: Mosaic) -> Non
     root, _ = write_mosaic([(2, 2)])
     with pytest.raises(DataError, match="no cut through 4 pairs"):
         split_pairs(read_pairs(root), "blocked")
+
+
+def test_named_scenes_make_the_test_part_and_unused_ones_are_in_neither() -> None:
+    split = split_pairs(_folder(list("aabbccdd")), "scene", test_scenes=["b"], unused_scenes=["d"])
+    assert (split.train.tolist(), split.test.tolist(), split.kind) == ([0, 1, 4, 5], [2, 3], "scene")
+
+
+@pytest.mark.parametrize(
+    ("kind", "scenes", "message"),
+    [
+        ("scene", {"test_scenes": ["x"]}, "'x', which no pair comes from"),
+        ("scene", {"unused_scenes": ["a"]}, "0 test scenes and 1 unused"),
+        ("paper", {"test_scenes": ["a"]}, "the split 'scene'"),
+    ],
+)
+def test_scenes_that_cannot_be_parted_so_are_refused(kind: str, scenes: dict[str, list[str]], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        split_pairs(_folder(list("aabb")), kind, **scenes)
