@@ -23,7 +23,9 @@ from osm.matching.config import load_settings
 from osm.matching.dataset import PairDataset
 from osm.matching.evaluate import evaluate
 from osm.matching.launch import join_processes
+from osm.matching.matcher import export_network
 from osm.matching.network import BridgeNetwork
+from osm.matching.report import write_report
 from osm.matching.results import data_facts, make_card, metrics_json, summary
 from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
 from osm.matching.settings import Settings
@@ -144,10 +146,11 @@ def pretrain(
     runner.train()
     if is_main_process():
         trained: BridgeNetwork = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        unseen = PairDataset.of(folder, split, "test")
         evaluation = evaluate(
             trained,
             patches,
-            PairDataset.of(folder, split, "test"),
+            unseen,
             batch_size=settings.train.batch_size,
             workers=settings.data.workers,
             seed=settings.data.split_seed,
@@ -156,21 +159,25 @@ def pretrain(
             evaluation,
             settings,
             data,
+            start=certificates[0],
             steps=runner.iter,
             final_loss=_final_loss(runner, steps_per_epoch),
             seconds=time.monotonic() - began_s,
         )
+        card = make_card(settings, data, certificates[0], metrics)
         write_json(work.metrics, metrics)
+        write_report(work, evaluation, metrics, card, unseen)
+        export_network(work.network, trained, card)
         finish = settings.finish
         if finish.interpolate < 1:
             interpolate(trained.sar.backbone, begun, finish.interpolate)
         if finish.interpolate < 1 or finish.reestimate_bn:
             reestimate_branch(trained, "sar", patches, batch_size=settings.train.batch_size)
         # last of all: where the export is, the run is finished
-        export_backbone(work.export, trained.sar.backbone, make_card(settings, data, certificates[0], metrics))
+        export_backbone(work.export, trained.sar.backbone, card)
         log.info(
             f"done in {metrics['seconds']:.0f} s: {summary(metrics)}\n"
-            f"figures: {work.metrics}\nSAR backbone: {work.export}"
+            f"report: {work.report}\nboth branches, for osm match: {work.network}\nSAR backbone: {work.export}"
         )
     barrier()
     return PretrainResult(work.export, work.metrics)
