@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from osm.errors import WeightsError
+from osm.errors import ConfigError, WeightsError
 from osm.matching.branch import Branch
 from osm.matching.distance import SPACES, embed
 from osm.matching.evaluate import Embeddings
@@ -131,6 +131,13 @@ class Matcher:
         branches.requires_grad_(False)
         return cls(branches, card, contract, tensors_sha256(tensors), device)
 
+    @property
+    def threshold_said(self) -> str:
+        """What ``contract.chosen_threshold``, the default of every verdict, is."""
+        return f"chosen on {self.contract.threshold_pairs:,} training pairs; the network's own is " + (
+            f"{self.contract.threshold:.3f}"
+        )
+
     def embed_sar(self, patches: Sequence[Bytes] | Bytes) -> Rows:
         """Embeddings (N, d) of N SAR patches (H, W), H = W, uint8; of ``contract.patch_px`` as in training."""
         return self.embed(patches, "sar")
@@ -153,7 +160,13 @@ class Matcher:
         return np.concatenate(rows)
 
     def distances(self, sar: Rows, optical: Rows) -> npt.NDArray[np.float64]:
-        """Distance in [0, 1] of embeddings (N, d), row by row."""
+        """Distance in [0, 1] of embeddings (N, d), row by row.
+
+        Raises:
+            ValueError: There are not as many of both.
+        """
+        if sar.shape != optical.shape:
+            raise ValueError(f"embeddings of shape {sar.shape} and {optical.shape}; both must be (N, d)")
         return Embeddings(sar, optical, self.contract.space).distances()
 
     def compare(self, sar: Bytes, optical: Bytes, threshold: float | None = None) -> Verdict:
@@ -166,6 +179,23 @@ class Matcher:
         """
         far = float(self.distances(self.embed_sar([sar]), self.embed_optical([optical]))[0])
         return Verdict(far, far <= (self.contract.chosen_threshold if threshold is None else threshold))
+
+
+def pick_device(name: str) -> str:
+    """The device that a user named; "auto" is CUDA where there is one.
+
+    Raises:
+        ConfigError: There is no such device here.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            "--device", found=f"{name!r}, which torch cannot use here", expected="auto, cpu or cuda", mend="correct it"
+        ) from error
+    return name
 
 
 def _contract(path: str | Path, values: dict[str, Any]) -> Contract:
