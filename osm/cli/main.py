@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from osm import __version__
-from osm.cli import data, simulate
+from osm.cli import data, match, simulate
 from osm.cli.compare import compare
 from osm.cli.demo import demo
 from osm.cli.doctor import doctor
@@ -49,6 +49,7 @@ app.command("demo")(demo)
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(data.app, name="data")
 app.command("pretrain")(pretrain)
+app.add_typer(match.app, name="match")
 app.command("finetune")(finetune)
 app.command("probe")(probe)
 app.command("compare")(compare)

@@ -49,7 +49,8 @@ def pretrain(
 ) -> None:
     """Train a bridge network on SAR-optical pairs and export its SAR backbone.
 
-    Writes sar_backbone.safetensors, metrics.json, a certificate a branch and the log into the work folder.
+    Writes sar_backbone.safetensors, bridge_network.safetensors (for osm match), report.md, metrics.json, a certificate
+    a branch and the log into the work folder.
     """
     from osm.matching.pretrain import pretrain as run
 

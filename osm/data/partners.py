@@ -45,7 +45,7 @@ def find_partners(sar: str, optical: str) -> tuple[list[ScenePair], list[DataErr
     Raises:
         DataError: No file at all on one side, or two files of one key.
     """
-    sar_files, optical_files = _files("--sar", sar), _files("--optical", optical)
+    sar_files, optical_files = find_files("--sar", sar), find_files("--optical", optical)
     if Path(sar).is_file() and Path(optical).is_file():
         key = Path(sar).stem
         return [ScenePair(key, Path(sar), Path(optical))], []
@@ -104,8 +104,16 @@ def check_alignment(pair: ScenePair) -> tuple[int, int]:
     return size
 
 
-def _files(option: str, pattern: str) -> dict[str, Path]:
-    """Files by key."""
+def find_files(option: str, pattern: str) -> dict[str, Path]:
+    """Images of a glob, a folder or one file, by the key that ``find_partners`` explains.
+
+    Args:
+        option: What the pattern was given as, for the error.
+        pattern: A glob, a folder or one file.
+
+    Raises:
+        DataError: No file, or two of one key.
+    """
     folder = Path(pattern)
     if folder.is_dir():
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from osm.matching.distance import squared_diameter
 from osm.matching.draws import derangement, generator
 from osm.matching.metrics import Verdicts, auc, best_threshold, verdicts
 from osm.matching.network import BridgeNetwork
+from osm.matching.retrieval import Retrieval, ranks, retrieval
 
 #: At most so many training pairs choose the threshold: more would not move it and cost a pass each.
 THRESHOLD_PAIRS = 4096
@@ -39,11 +40,38 @@ class Embeddings:
 
     def distances(self, order: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.float64]:
         """Distance of SAR patch i from optical patch ``order[i]``, from its own by default; (N,)."""
-        optical = self.optical if order is None else self.optical[order]
-        squared = (self.sar.astype(np.float64) - optical) ** 2
+        own = np.arange(len(self.sar))
+        return self.between(own, own if order is None else order)
+
+    def between(self, sar: npt.NDArray[np.int64], optical: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Distance of SAR patch ``sar[k]`` from optical patch ``optical[k]``; (K,)."""
+        squared = (self.sar[sar].astype(np.float64) - self.optical[optical]) ** 2
         diameter = squared_diameter(self.sar.shape[1], self.space)
         root: npt.NDArray[np.float64] = np.sqrt(squared.sum(axis=1) / diameter)
         return root
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the figures were computed from.
+
+    Attributes:
+        embeddings: Of the N test pairs.
+        partners: (N,) for SAR patch i the optical patch that made its non-match.
+        match: (N,) distances of the matches.
+        nonmatch: (N,) distances of the non-matches.
+    """
+
+    embeddings: Embeddings
+    partners: npt.NDArray[np.int64]
+    match: npt.NDArray[np.float64]
+    nonmatch: npt.NDArray[np.float64]
+
+    @classmethod
+    def draw(cls, embeddings: Embeddings, seed: int) -> Evidence:
+        """Draw one non-match for each match by a seed."""
+        partners = derangement(len(embeddings.sar), generator(seed)).numpy()
+        return cls(embeddings, partners, embeddings.distances(), embeddings.distances(partners))
 
 
 @dataclass(frozen=True)
@@ -58,6 +86,9 @@ class Evaluation:
         mean_nonmatch: Mean distance of non-matches.
         pairs: Number of matches; as many non-matches were judged.
         threshold_pairs: Number of training pairs that chose the threshold.
+        sar_to_optical: Finding the optical partner of a SAR patch among all of the test part.
+        optical_to_sar: Finding the SAR partner of an optical patch.
+        evidence: What all this was computed from; no part of a comparison.
     """
 
     fixed: Verdicts
@@ -67,6 +98,9 @@ class Evaluation:
     mean_nonmatch: float
     pairs: int
     threshold_pairs: int
+    sar_to_optical: Retrieval
+    optical_to_sar: Retrieval
+    evidence: Evidence = field(compare=False, repr=False)
 
 
 def embed(
@@ -120,21 +154,21 @@ def evaluate(
     """
     # evenly spaced, so that every scene is among them
     some = np.unique(np.linspace(0, len(train) - 1, min(len(train), THRESHOLD_PAIRS)).round().astype(int))
-    near, far = _match_and_nonmatch(
-        embed(network, Subset(train, some.tolist()), batch_size=batch_size, workers=workers), seed
-    )
-    match, nonmatch = _match_and_nonmatch(embed(network, test, batch_size=batch_size, workers=workers), seed)
+    train_embeddings = embed(network, Subset(train, some.tolist()), batch_size=batch_size, workers=workers)
+    chosen_on = Evidence.draw(train_embeddings, seed)
+    test_embeddings = embed(network, test, batch_size=batch_size, workers=workers)
+    judged = Evidence.draw(test_embeddings, seed)
+    threshold = best_threshold(chosen_on.match, chosen_on.nonmatch)
+    to_optical, to_sar = ranks(test_embeddings.sar, test_embeddings.optical)
     return Evaluation(
-        fixed=verdicts(match, nonmatch, network.threshold),
-        chosen=verdicts(match, nonmatch, best_threshold(near, far)),
-        auc=auc(match, nonmatch),
-        mean_match=float(match.mean()),
-        mean_nonmatch=float(nonmatch.mean()),
-        pairs=len(match),
+        fixed=verdicts(judged.match, judged.nonmatch, network.threshold),
+        chosen=verdicts(judged.match, judged.nonmatch, threshold),
+        auc=auc(judged.match, judged.nonmatch),
+        mean_match=float(judged.match.mean()),
+        mean_nonmatch=float(judged.nonmatch.mean()),
+        pairs=len(judged.match),
         threshold_pairs=len(some),
+        sar_to_optical=retrieval(to_optical),
+        optical_to_sar=retrieval(to_sar),
+        evidence=judged,
     )
-
-
-def _match_and_nonmatch(embeddings: Embeddings, seed: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    order = derangement(len(embeddings.sar), generator(seed)).numpy()
-    return embeddings.distances(), embeddings.distances(order)

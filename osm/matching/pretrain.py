@@ -24,7 +24,9 @@ from osm.matching.config import load_settings
 from osm.matching.dataset import PairDataset, open_pairs
 from osm.matching.evaluate import evaluate
 from osm.matching.launch import join_processes, main_process_first
+from osm.matching.matcher import export_network
 from osm.matching.network import BridgeNetwork
+from osm.matching.report import write_report
 from osm.matching.results import data_facts, make_card, metrics_json, summary
 from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
 from osm.matching.selection import Judge, SelectionHook, check_selection
@@ -173,10 +175,11 @@ def pretrain(
     runner.train()
     if is_main_process():
         trained: BridgeNetwork = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        unseen = PairDataset.of(folder, split, "test")
         evaluation = evaluate(
             trained,
             patches,
-            PairDataset.of(folder, split, "test"),
+            unseen,
             batch_size=settings.train.batch_size,
             workers=settings.data.workers,
             seed=settings.data.split_seed,
@@ -185,13 +188,18 @@ def pretrain(
             evaluation,
             settings,
             data,
+            start=certificates[0],
             steps=runner.iter,
             final_loss=_final_loss(runner, steps_per_epoch),
             seconds=time.monotonic() - began_s,
         )
+        card = make_card(settings, data, certificates[0], metrics)
+        write_report(work, evaluation, metrics, card, unseen)
+        export_network(work.network, trained, card)
         if selection is not None:
-            # the figures above are of the last epoch, whose two branches belong together
+            # figures and network are those of the last epoch, whose two branches belong together
             metrics["selection"] = selection.restore_best()
+            card = make_card(settings, data, certificates[0], metrics)
         write_json(work.metrics, metrics)
         finish = settings.finish
         if finish.interpolate < 1:
@@ -199,10 +207,10 @@ def pretrain(
         if finish.interpolate < 1 or finish.reestimate_bn:
             reestimate_branch(trained, "sar", patches, batch_size=settings.train.batch_size)
         # last of all: where the export is, the run is finished
-        export_backbone(work.export, trained.sar.backbone, make_card(settings, data, certificates[0], metrics))
+        export_backbone(work.export, trained.sar.backbone, card)
         log.info(
             f"done in {metrics['seconds']:.0f} s: {summary(metrics)}\n"
-            f"figures: {work.metrics}\nSAR backbone: {work.export}"
+            f"report: {work.report}\nboth branches, for osm match: {work.network}\nSAR backbone: {work.export}"
         )
     barrier()
     return PretrainResult(work.export, work.metrics)

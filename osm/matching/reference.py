@@ -45,19 +45,20 @@ TABLE_II: dict[str, dict[str, float]] = {
 TABLE_II_SOURCE = "Huang et al., The QXS-SAROPT dataset, Table II (20,000 pairs, random 70/30 split)"
 
 
-def departures(settings: Settings, split_kind: str) -> list[dict[str, Any]]:
+def departures(settings: Settings, split_kind: str, coverage: float = 1.0) -> list[dict[str, Any]]:
     """Each setting in which a run differs from the reference.
 
     Args:
         settings: The run's settings.
         split_kind: The split that was made.
+        coverage: Part of a backbone's tensors that came from a checkpoint; the reference starts from one of ImageNet.
 
     Returns:
         ``setting``, ``reference`` and ``here`` for each, in the order of ``REFERENCE``.
     """
     here = settings.flat()
-    wanted = {**REFERENCE, "data.split": "paper"}
-    here["data.split"] = split_kind
+    wanted = {**REFERENCE, "data.split": "paper", "init coverage": 1.0}
+    here |= {"data.split": split_kind, "init coverage": round(coverage, 3)}
     known = architecture(settings.model["architecture"])
     here |= {"input.mean": known.mean, "input.std": known.std}
     found = []

@@ -13,6 +13,7 @@ from osm.data.screen import ScreenReport
 from osm.files import read_json
 from osm.matching.evaluate import Evaluation
 from osm.matching.reference import TABLE_II, TABLE_II_SOURCE, departures
+from osm.matching.retrieval import chance
 from osm.matching.settings import Settings
 from osm.transfer.card import Card, InputContract
 from osm.transfer.certificate import Certificate
@@ -75,6 +76,7 @@ def metrics_json(
     settings: Settings,
     data: dict[str, Any],
     *,
+    start: Certificate,
     steps: int,
     final_loss: float | None,
     seconds: float,
@@ -85,6 +87,7 @@ def metrics_json(
         evaluation: Figures on the test part.
         settings: Settings of the run.
         data: What ``data_facts`` gave.
+        start: Certificate of the SAR backbone.
         steps: Steps trained in all.
         final_loss: Mean loss of the last epoch.
         seconds: Duration of this session.
@@ -95,13 +98,18 @@ def metrics_json(
         **asdict(fixed),
         "auc": evaluation.auc,
         "at_chosen_threshold": {**asdict(chosen), "chosen_on_training_pairs": evaluation.threshold_pairs},
+        "retrieval": {
+            "sar_to_optical": asdict(evaluation.sar_to_optical),
+            "optical_to_sar": asdict(evaluation.optical_to_sar),
+            "chance": asdict(chance(evaluation.pairs)),
+        },
         "mean_distance": {"match": evaluation.mean_match, "nonmatch": evaluation.mean_nonmatch},
         "test_matches": evaluation.pairs,
         "test_nonmatches": evaluation.pairs,
         "architecture": settings.model["architecture"],
         "data": data,
         "training": {"epochs": settings.train.epochs, "steps": steps, "final_loss": final_loss},
-        "departures": departures(settings, data["split"]),
+        "departures": departures(settings, data["split"], start.coverage),
         "reference": {"source": TABLE_II_SOURCE, **TABLE_II},
         "seconds": round(seconds, 1),
     }
@@ -111,7 +119,7 @@ def make_card(settings: Settings, data: dict[str, Any], start: Certificate, metr
     """The card of the SAR backbone; without metrics that of a candidate which nobody has judged yet."""
     made_by = data["sar_radiometry"]
     fixed = ("accuracy", "precision", "recall", "threshold", "predicted_matches")
-    figures = (*fixed, "auc", "at_chosen_threshold", "mean_distance")
+    figures = (*fixed, "auc", "at_chosen_threshold", "mean_distance", "retrieval", "selection")
     return Card(
         architecture=settings.model["architecture"],
         # where several scenes were mapped differently, what the network saw is 8 bits and no one mapping
@@ -151,4 +159,11 @@ def summary(metrics: dict[str, Any]) -> str:
         f"{metrics['test_matches']} matches and as many non-matches of the test part "
         f"(split: {data['split']}{', simulated pairs' if data['simulated'] else ''}); AUC {metrics['auc']:.3f}"
     )
-    return "\n".join([facts, *lines])
+    found = metrics["retrieval"]
+    there, back, guess = (found[name] for name in ("sar_to_optical", "optical_to_sar", "chance"))
+    partners = (
+        f"the partner is the nearest of {guess['candidates']} for {100 * there['recall_at_1']:.1f} % of the SAR and "
+        f"{100 * back['recall_at_1']:.1f} % of the optical patches (chance {100 * guess['recall_at_1']:.1f} %); "
+        f"median rank {there['median_rank']:g} and {back['median_rank']:g} (chance {guess['median_rank']:g})"
+    )
+    return "\n".join([facts, *lines, partners])

@@ -28,6 +28,21 @@ class WorkDir:
         return self.path / "sar_backbone.safetensors"
 
     @property
+    def network(self) -> Path:
+        """Both branches, as they were judged, for ``osm match``."""
+        return self.path / "bridge_network.safetensors"
+
+    @property
+    def report(self) -> Path:
+        """The matching figures for a person; its pictures are in ``figures``."""
+        return self.path / "report.md"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the report's pictures."""
+        return self.path / "figures"
+
+    @property
     def metrics(self) -> Path:
         """Matching figures on the test pairs."""
         return self.path / "metrics.json"
@@ -101,8 +116,9 @@ class WorkDir:
 
     def _clear(self) -> None:
         # the export goes first: without it nobody takes the rest for a finished run
+        outcome = (self.export, self.network, self.report, *self.figures.glob("*.png"), self.metrics)
         certificates = (self.certificate("sar"), self.certificate("optical"))
-        named = (self.export, self.metrics, self.record, *certificates, self.dropped, self.log)
+        named = (*outcome, self.record, *certificates, self.dropped, self.log)
         for file in (*named, self.path / "last_checkpoint", *self.path.glob("epoch_*.pth")):
             file.unlink(missing_ok=True)
 

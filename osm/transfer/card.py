@@ -51,6 +51,7 @@ class Card:
         config: The resolved settings of the training.
         start: What the branch started from, and how much of it was filled.
         metrics: Matching figures on the test pairs.
+        matching: What it takes to match with both branches; empty where the file holds one backbone alone.
         git_revision: Revision of this software.
         versions: Versions of the packages that matter.
     """
@@ -61,6 +62,7 @@ class Card:
     config: dict[str, Any] = field(default_factory=dict)
     start: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    matching: dict[str, Any] = field(default_factory=dict)
     git_revision: str = field(default_factory=git_revision)
     versions: dict[str, str] = field(default_factory=package_versions)
 

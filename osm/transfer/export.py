@@ -1,8 +1,9 @@
-"""Writing and reading exported backbones: safetensors with a card inside, whole or absent."""
+"""Writing and reading what a training leaves behind: safetensors with a card and a digest inside, whole or absent."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ def tensor_sha256(tensor: torch.Tensor) -> str:
     return hashlib.sha256(array.reshape(-1).view(torch.uint8).numpy().data).hexdigest()
 
 
-def tensors_sha256(tensors: dict[str, torch.Tensor]) -> str:
+def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
     """SHA-256 over names, shapes, types and values of a set of tensors, whatever their order."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
@@ -43,15 +44,22 @@ def export_backbone(path: str | Path, backbone: nn.Module, card: Card) -> None:
         backbone: The module; floating-point tensors are stored as float32.
         card: What travels with it.
     """
+    export_tensors(path, backbone.state_dict(), card)
+
+
+def export_tensors(path: str | Path, tensors: Mapping[str, torch.Tensor], card: Card) -> None:
+    """Write named tensors with a card, atomically; those of floating point as float32."""
+    stored = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+    write_safetensors(path, stored, {CARD_KEY: card.to_json()})
+
+
+def write_safetensors(path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors as they are, with texts and with the digest that ``check_digest`` looks at, atomically."""
     from safetensors.torch import save_file
 
-    tensors = {
-        name: (value.float() if value.is_floating_point() else value).detach().cpu().contiguous().clone()
-        for name, value in backbone.state_dict().items()
-    }
-    metadata = {CARD_KEY: card.to_json(), DIGEST_KEY: tensors_sha256(tensors), "format": "pt"}
+    apart = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+        save_file(apart, temporary, metadata={**metadata, DIGEST_KEY: tensors_sha256(apart), "format": "pt"})
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -77,7 +85,7 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[st
 
 
 def read_export(path: str | Path) -> tuple[dict[str, torch.Tensor], Card]:
-    """Tensors and card of an exported backbone, checked against the digest in the file.
+    """Tensors and card of an export, checked against the digest in the file.
 
     Raises:
         WeightsError: The file is broken, has no card, or its tensors are not those that were exported.
@@ -87,10 +95,20 @@ def read_export(path: str | Path) -> tuple[dict[str, torch.Tensor], Card]:
         raise WeightsError(
             path,
             found="safetensors without a card",
-            expected="a backbone exported by osm",
+            expected="weights exported by osm",
             mend="name the file as imagenet:PATH if it holds plain weights, or pretrain and export again",
         )
-    found, expected = tensors_sha256(tensors), metadata[DIGEST_KEY]
+    check_digest(path, tensors, metadata)
+    return tensors, card_from_json(metadata[CARD_KEY], str(path))
+
+
+def check_digest(path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Make sure that tensors are those that ``write_safetensors`` wrote.
+
+    Raises:
+        WeightsError: They are not.
+    """
+    found, expected = tensors_sha256(tensors), metadata.get(DIGEST_KEY, "")
     if found != expected:
         raise WeightsError(
             path,
@@ -98,4 +116,3 @@ def read_export(path: str | Path) -> tuple[dict[str, torch.Tensor], Card]:
             expected=f"{expected[:12]}… as exported",
             mend="the file was changed or damaged: copy or export it again",
         )
-    return tensors, card_from_json(metadata[CARD_KEY], str(path))

@@ -78,6 +78,13 @@ def read_weights(path: str | Path) -> SourceWeights:
         raw, metadata = read_safetensors(source)
         if CARD_KEY in metadata:
             raw, card = read_export(source)
+            if card.matching:
+                raise WeightsError(
+                    source,
+                    found="both branches of a bridge network",
+                    expected="one backbone",
+                    mend="give sar_backbone.safetensors, which lies beside it",
+                )
     else:
         raw = _read_pickle(source)
     mapped, unused = backbone_keys(list(raw))

@@ -40,3 +40,20 @@ def test_a_changed_setting_departs(repo_root, overrides, setting):
 
 def test_the_split_that_was_made_counts(repo_root):
     assert departed(repo_root, "bnn_resnet50", split="scene")["data.split"] == "scene"
+
+
+def test_the_recipes_of_table_ii_depart_in_nothing_but_what_darknet_is_fed(repo_root):
+    assert departed(repo_root, "bnn_resnet50_qxs-saropt") == {}
+    assert set(departed(repo_root, "bnn_darknet53_qxs-saropt")) == {"input.mean", "input.std"}
+
+
+@pytest.mark.parametrize("name", ["bnn_resnet50_qxs-saropt", "bnn_darknet53_qxs-saropt"])
+def test_the_recipes_of_table_ii_name_the_split_of_the_paper(repo_root, name):
+    settings = load_settings(repo_root / "configs" / "pretrain" / f"{name}.py")
+    assert settings.data.split == "paper"
+    assert settings.init_min_coverage == 1.0
+
+
+def test_a_random_start_departs(repo_root):
+    settings = load_settings(repo_root / "configs" / "pretrain" / "bnn_resnet50_qxs-saropt.py")
+    assert departures(settings, "paper", coverage=0.0) == [{"setting": "init coverage", "reference": 1.0, "here": 0.0}]

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 from osm.data.pairs import read_pairs, split_pairs
 from osm.files import write_json
 from osm.matching.results import data_facts, sar_radiometry, summary
+from osm.matching.retrieval import chance
 
 FIGURES = {"threshold": 0.38, "accuracy": 0.5, "precision": 0.0, "recall": 0.0, "predicted_matches": 0}
 
@@ -45,6 +47,7 @@ def test_the_table_says_when_nothing_was_predicted_to_match():
         "at_chosen_threshold": {**FIGURES, "threshold": 0.7, "precision": 0.6, "predicted_matches": 9},
         "auc": 0.61,
         "test_matches": 12,
+        "retrieval": {name: asdict(chance(12)) for name in ("sar_to_optical", "optical_to_sar", "chance")},
         "data": {"split": "scene", "simulated": False},
     }
     text = summary(metrics)
@@ -53,3 +56,4 @@ def test_the_table_says_when_nothing_was_predicted_to_match():
     assert "no match predicted" not in chosen
     assert "AUC 0.610" in text
     assert "0.829" in text
+    assert "nearest of 12 for 8.3 % of the SAR and 8.3 % of the optical patches (chance 8.3 %)" in text

@@ -55,6 +55,10 @@ def test_a_finished_run_is_not_overwritten_unless_asked(work):
     interrupt(work)
     work.export.write_bytes(b"backbone")
     work.metrics.write_text("{}")
+    work.figures.mkdir()
+    outcome = (work.network, work.report, work.figures / "distances.png")
+    for path in outcome:
+        path.write_bytes(b"outcome")
     mine = work.path / "notes.txt"
     mine.write_text("mine")
     with pytest.raises(ConfigError, match="found a finished run"):
@@ -63,6 +67,6 @@ def test_a_finished_run_is_not_overwritten_unless_asked(work):
     work.prepare(RECORD, resume=False, overwrite=True)
     assert not work.finished
     assert not work.checkpointed
-    assert not work.metrics.exists()
+    assert not any(path.exists() for path in (work.metrics, *outcome))
     assert not list(work.path.glob("epoch_*"))
     assert mine.read_text() == "mine"
