@@ -28,12 +28,19 @@ CONFIG = Path(__file__).resolve().parent.parent / "configs" / "pretrain" / "stud
 NCE: dict[str, Any] = {"_delete_": True, "type": "InfoNCE"}
 DENSE: dict[str, Any] = {"type": "Dense", "loss": {"type": "InfoNCE"}, "levels": [1, 2]}
 BOTH: dict[str, Any] = {"_delete_": True, "type": "Sum", "losses": [{"type": "InfoNCE"}, DENSE]}
+#: All that the partial ImageNet weights fill whole.
 STEM = ["conv1", "bn1", "layer1", "layer2", "layer3"]
 
 #: Recipe → settings beside those that all share.
 RECIPES: dict[str, dict[str, Any]] = {
-    "bridge": {"train.optimizer": {"_delete_": True, "type": "SGD", "lr": 0.005}, "train.schedule": "constant"},
-    "bridge+": {"model.loss.negatives": "all", "model.head_norm": True},
+    # as published, but for epochs and the size of the backbone
+    "bridge": {
+        "model.head_norm": False,
+        "train.optimizer": {"_delete_": True, "type": "SGD", "lr": 0.005},
+        "train.schedule": "constant",
+        "train.warmup_epochs": 0.0,
+    },
+    "bridge+": {"model.loss.negatives": "all"},
     "infonce": {"model.loss": NCE},
     "vicreg": {"model.loss": {"_delete_": True, "type": "VICReg"}, "model.dimensions": 128},
     "queue": {"model.loss": {"_delete_": True, "type": "MomentumQueue", "size": 512}},
