@@ -16,6 +16,7 @@ from mmengine.registry import MODELS
 
 from osm.compat.checkpoints import trust_mmengine_checkpoints
 from osm.compat.runner import QuietRunner
+from osm.compat.sync_norm import separate_batch_norm, synchronise_batch_norm
 from osm.data.pairs import PairFolder, PairSplit, read_pairs, split_pairs
 from osm.errors import ConfigError, DataError
 from osm.files import sha256_file, write_json
@@ -25,6 +26,7 @@ from osm.matching.evaluate import evaluate
 from osm.matching.launch import join_processes
 from osm.matching.network import BridgeNetwork
 from osm.matching.results import data_facts, make_card, metrics_json, summary
+from osm.matching.resume import newest_checkpoint
 from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
 from osm.matching.settings import Settings
 from osm.matching.start import AnchorHook, interpolate, reestimate_branch, weights_of
@@ -100,7 +102,7 @@ def pretrain(
     if is_main_process():
         # before anything is discarded: weights that do not exist must not cost a run
         source = {"name": init.name, "sha256": _digest(init)} if init else None
-        record = {"settings": settings.to_json(), "data": data, "init": source}
+        record = {"settings": settings.to_json(), "data": data, "init": source, "processes": get_world_size()}
         network: BridgeNetwork = _build(settings)
         certificates = network.start(init, settings.init_min_coverage)
         work.prepare(record, resume=resume, overwrite=overwrite)
@@ -116,6 +118,9 @@ def pretrain(
             reestimate_branch(network, branch, patches, batch_size=settings.train.batch_size)
         network.align_keys()
     begun = weights_of(network.sar.backbone)
+    if settings.train.sync_bn:
+        # what is frozen stays in evaluation
+        synchronise_batch_norm(network, without=network.frozen)
 
     log = open_readable_log(work.log)
     coverage = certificates[0].coverage
@@ -125,6 +130,7 @@ def pretrain(
         f"{settings.train.epochs} epochs of {steps_per_epoch} steps on {get_device()}; everything else: {work.log}"
     )
     trust_mmengine_checkpoints()
+    resume_from = newest_checkpoint(work, network) if resume else None
     runner = build_runner(
         network,
         runner_config(
@@ -136,14 +142,16 @@ def pretrain(
             cuda=cuda,
         ),
         config_path=config,
-        resume=resume,
+        resume_from=resume_from,
         launcher=launcher,
     )
     if settings.train.anchor:
         runner.register_hook(AnchorHook(network, settings.train.anchor))
     runner.train()
+    runner.release_workers()
     if is_main_process():
         trained: BridgeNetwork = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        separate_batch_norm(trained)  # from here on the main process works alone
         evaluation = evaluate(
             trained,
             patches,
@@ -196,7 +204,7 @@ def _check_fit(config: Path, settings: Settings, folder: PairFolder, split: Pair
                 expected="at least 2, since a non-match takes two",
                 mend="add pairs or change data.train_fraction",
             )
-    share: int = -(-len(split.train) // get_world_size())
+    share: int = len(split.train) // get_world_size()
     batch = settings.train.batch_size
     if share < batch:
         raise ConfigError(

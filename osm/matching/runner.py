@@ -9,11 +9,12 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.optim import OPTIMIZERS
-from torch import nn
 
 from osm.compat import amp  # noqa: F401  (registers the optimiser wrapper)
+from osm.compat.checkpoints import WHOLE_FILES
 from osm.compat.runner import QuietRunner, open_log
 from osm.matching import hooks  # noqa: F401  (registers the hooks)
+from osm.matching.network import BridgeNetwork
 from osm.matching.settings import Settings, TrainSettings
 from osm.transfer.architectures import architecture
 
@@ -27,7 +28,7 @@ _NOISE = (
     '"FileClient" will',
     '"HardDiskBackend" is',
 )
-_LAST_TWO = 2  # while the newest checkpoint is being written, the one before it is whole
+_LAST_TWO = 2  # the older is removed before the newest is written: the one between them is there all the time
 
 
 def runner_config(
@@ -69,6 +70,7 @@ def runner_config(
                 "type": "CheckpointHook",
                 "interval": train.checkpoint_every_epochs,
                 "max_keep_ckpts": _LAST_TWO,
+                "backend_args": {"backend": WHOLE_FILES},
             },
         },
         "custom_hooks": [{"type": "StepHook"}, {"type": "FiniteLossHook"}, {"type": "ThroughputHook"}],
@@ -163,7 +165,7 @@ def scheduler_config(train: TrainSettings) -> list[dict[str, Any]]:
 
 
 def build_runner(
-    network: nn.Module, config: dict[str, Any], *, config_path: Path, resume: bool, launcher: str
+    network: BridgeNetwork, config: dict[str, Any], *, config_path: Path, resume_from: Path | None, launcher: str
 ) -> QuietRunner:
     """Build the Runner around a network that has its weights already.
 
@@ -171,12 +173,17 @@ def build_runner(
         network: The network.
         config: What ``runner_config`` gave.
         config_path: The file it came from, which names the run.
-        resume: Whether to continue from the newest checkpoint, if there is one.
+        resume_from: The checkpoint to continue from, if there is one.
         launcher: "none", "pytorch" or "slurm".
     """
-    whole = Config({**config, "resume": resume, "launcher": launcher}, filename=str(config_path))
-    arguments = {name: value for name, value in config.items() if name != "model_wrapper_cfg"}
-    return QuietRunner(**{**arguments, "model": network}, resume=resume, launcher=launcher, cfg=whole)
+    # an objective of maps alone leaves the heads without gradients, for which several processes must not wait
+    unused = {"find_unused_parameters": bool(network.objective.levels)}
+    wrapper = config["model_wrapper_cfg"]
+    config = {**config, **unused, "model_wrapper_cfg": wrapper and {**wrapper, **unused}}
+    resume = {"resume": resume_from is not None, "load_from": None if resume_from is None else str(resume_from)}
+    whole = Config({**config, **resume, "launcher": launcher}, filename=str(config_path))
+    arguments = {name: value for name, value in config.items() if name not in ("model_wrapper_cfg", *unused)}
+    return QuietRunner(**{**arguments, "model": network}, **resume, launcher=launcher, cfg=whole)
 
 
 def open_readable_log(path: Path) -> logging.Logger:

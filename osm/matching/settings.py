@@ -47,6 +47,8 @@ class TrainSettings:
         seed: Seed of the random start, the order of pairs and the negatives.
         log_every_steps: Steps between two lines of the log; each epoch ends with one in any case.
         checkpoint_every_epochs: Epochs between two checkpoints; the last two are kept.
+        sync_bn: Whether batch norm sees the batch of all processes, so that several train as one would. It matters
+            where there are several; per process, it is faster where they are far apart.
     """
 
     epochs: int
@@ -60,6 +62,7 @@ class TrainSettings:
     seed: int = 0
     log_every_steps: int = 50
     checkpoint_every_epochs: int = 1
+    sync_bn: bool = True
 
 
 @dataclass(frozen=True)
