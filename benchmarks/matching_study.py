@@ -47,6 +47,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "dense": {"model.loss": {"_delete_": True, **DENSE}},
     "infonce+dense": {"model.loss": BOTH},
     "placebo": {"model.loss": BOTH, "model.placebo": True},
+    "infonce placebo": {"model.loss": NCE, "model.placebo": True},
     "teacher": {"model.loss": BOTH, "model.frozen": ["optical.backbone"], "start.reestimate_bn": True},
     "layer4": {
         "model.loss": BOTH,

@@ -1,6 +1,6 @@
-"""mmengine's checkpoints under torch >= 2.6: read as tensors and plain data, never as arbitrary pickles.
+"""mmengine's checkpoints: written whole or not at all, read as tensors and plain data, never as arbitrary pickles.
 
-A checkpoint of mmengine's Runner holds the training log beside the weights, as ``HistoryBuffer``
+Under torch >= 2.6, a checkpoint of mmengine's Runner holds the training log beside the weights, as ``HistoryBuffer``
 objects over numpy arrays. ``torch.load`` refuses those by default, and mmengine answers a refusal by
 unpickling the file without any check, so that a foreign file can run code. Here the few types that a
 log needs are declared harmless, and whatever needs more is an error.
@@ -9,11 +9,18 @@ log needs are declared harmless, and whatever needs more is an error.
 from __future__ import annotations
 
 import importlib
+import os
 import pickle
 from pathlib import Path
 from typing import Any
 
+from mmengine.fileio import LocalBackend, register_backend
+
 from osm.errors import WeightsError
+from osm.files import atomic_path
+
+#: Name of the file backend that writes whole files: ``backend_args={"backend": WHOLE_FILES}`` of a CheckpointHook.
+WHOLE_FILES = "whole-files"
 
 
 def trust_mmengine_checkpoints() -> None:
@@ -46,12 +53,13 @@ def trust_mmengine_checkpoints() -> None:
     CheckpointLoader.register_scheme("", load_from_local, force=True)
 
 
-def load_from_local(filename: str, map_location: Any = None) -> Any:
+def load_from_local(filename: str, map_location: Any = None, mmap: bool = False) -> Any:
     """Read a checkpoint file for mmengine: its loader of local files, without the unchecked fallback.
 
     Args:
         filename: The file; ``~`` is expanded.
         map_location: As in ``torch.load``.
+        mmap: Likewise: tensors are read from the disk when they are looked at.
 
     Raises:
         WeightsError: The file is missing, broken, or holds more than tensors, plain data and a training log.
@@ -60,7 +68,7 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
     path = str(Path(filename).expanduser())
     try:
-        return torch.load(path, map_location=map_location, weights_only=True)
+        return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except FileNotFoundError as error:
         raise WeightsError(path, found="no such file", expected="a checkpoint", mend="check the path") from error
     except pickle.UnpicklingError as error:
@@ -70,10 +78,22 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
             expected="a checkpoint of tensors and plain data",
             mend="take the file from another source, or export its weights as safetensors where you trust it",
         ) from error
-    except (RuntimeError, EOFError, ValueError) as error:
+    except (RuntimeError, EOFError, ValueError, OSError) as error:
         raise WeightsError(
             path, found=f"a broken file ({_reason(error)})", expected="a checkpoint", mend="copy or write it again"
         ) from error
+
+
+@register_backend(WHOLE_FILES)
+class WholeFileBackend(LocalBackend):
+    """Local files that are whole or absent: mmengine's own backend writes in place, and a kill leaves half a file."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write beside ``filepath``, to the disk, and rename."""
+        with atomic_path(filepath) as temporary, temporary.open("wb") as stream:
+            stream.write(obj)
+            stream.flush()
+            os.fsync(stream.fileno())
 
 
 def _statistic(owner: object, name: str) -> Any:

@@ -38,6 +38,13 @@ class QuietRunner(Runner):
         """The current log, in place of one more."""
         return MMLogger.get_current_instance()
 
+    def release_workers(self) -> None:
+        """End the processes that read for the training, which persist between epochs.
+
+        Left to the garbage collector, which may close their queues before they are told, each is waited for for 5 s.
+        """
+        self.train_dataloader._iterator = None
+
     def _init_model_weights(self) -> None:
         """Leaves the weights alone: they are set, and certified, before a Runner is built.
 

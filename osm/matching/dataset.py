@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,10 @@ class PairDataset(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.indices)
 
+    def names(self, numbers: Iterable[int]) -> list[str]:
+        """File names of pairs, by their numbers within this part."""
+        return [self.folder.names[int(self.indices[number])] for number in numbers]
+
     def __getitem__(self, item: Item) -> dict[str, Any]:
         """One pair.
 
@@ -212,6 +216,9 @@ def collate_pairs(samples: Mapping[str, Any] | Sequence[dict[str, Any]]) -> dict
 class PairSampler(DefaultSampler):
     """mmengine's sampler, which shuffles by (seed, epoch), with a partner for each pair where wanted.
 
+    Batch b of all processes together is batch b that one process would have had, were its batches that large. Pairs
+    that do not divide evenly among processes are left out of the epoch.
+
     Args:
         dataset: The pairs.
         seed: Seed of order and partners.
@@ -222,6 +229,9 @@ class PairSampler(DefaultSampler):
     def __init__(self, dataset: PairDataset, seed: int, with_partners: bool = False) -> None:
         super().__init__(dataset, shuffle=True, seed=seed)
         self.with_partners = with_partners
+        # mmengine repeats pairs where they do not divide evenly; a pair and its copy would be taken for a non-match
+        self.num_samples = len(dataset) // self.world_size
+        self.total_size = self.num_samples * self.world_size
 
     def __iter__(self) -> Iterator[Item]:
         if not self.with_partners:

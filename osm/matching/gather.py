@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from mmengine.dist import get_rank, get_world_size
 from torch import Tensor
+
+from osm.compat.collectives import stack_over_processes
 
 
 def gather_rows(rows: Tensor) -> Tensor:
@@ -21,17 +22,9 @@ def gather_rows(rows: Tensor) -> Tensor:
     Returns:
         (world · N, …); ``rows`` itself in a single process.
     """
-    world = get_world_size()
-    if world == 1:
+    if get_world_size() == 1:
         return rows
-    if not rows.requires_grad:
-        parts = [torch.empty_like(rows) for _ in range(world)]
-        torch.distributed.all_gather(parts, rows.contiguous())
-    else:
-        from torch.distributed.nn.functional import all_gather
-
-        parts = list(all_gather(rows.contiguous()))
-    return torch.stack(parts, dim=1).flatten(0, 1)
+    return stack_over_processes(rows).transpose(0, 1).flatten(0, 1)
 
 
 def own_rows(rows: Tensor) -> Tensor:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from mmengine.dist import get_world_size
+import torch
+from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
 from osm.errors import ConfigError
+from osm.matching.workdir import WorkDir
 
 
 @HOOKS.register_module()
@@ -29,25 +33,49 @@ class StepHook(Hook):
 
 @HOOKS.register_module()
 class FiniteLossHook(Hook):
-    """Stops at the first loss that is no number, before a checkpoint of it can be written."""
+    """Stops at the first loss, or the first weight, that is no number, before a checkpoint of it can be written."""
 
     priority = "HIGH"
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
-        """Check one step."""
+        """Check the loss of one step."""
         loss = float((outputs or {})["loss"].detach())
-        if math.isfinite(loss):
-            return
-        pairs = ", ".join(str(index) for index in (data_batch or {}).get("index", [])[:4].tolist())
-        kept = f"checkpoints up to epoch {runner.epoch} are whole" if runner.epoch else "no checkpoint was written yet"
-        raise ConfigError(
-            f"step {runner.iter + 1} (epoch {runner.epoch + 1})",
-            found=f"a loss of {loss} on training pairs {pairs}, …; {kept}",
-            expected="a finite loss",
-            mend="lower train.optimizer.lr, lengthen train.warmup_epochs or set train.precision='float32'",
-        )
+        if not math.isfinite(loss):
+            names = runner.train_dataloader.dataset.names(data_batch["index"].tolist())
+            raise _diverged(runner, runner.iter + 1, f"a loss of {loss} on the pairs {shortened(names)}{_process()}")
+
+    def after_train_epoch(self, runner: Any) -> None:
+        """Check all weights: the last step may have made them so from a loss that was finite still."""
+        network = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        values = {name: value for name, value in network.state_dict().items() if value.is_floating_point()}
+        finite = torch.stack([value.isfinite().all() for value in values.values()]).tolist()
+        if not all(finite):
+            name = list(values)[finite.index(False)]
+            raise _diverged(runner, runner.iter, f"values in {name} that are no finite numbers")
+
+
+def shortened(names: Sequence[str], most: int = 12) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _process() -> str:
+    return f" (process {get_rank()} of {get_world_size()})" if get_world_size() > 1 else ""
+
+
+def _diverged(runner: Any, step: int, found: str) -> ConfigError:
+    last = next(iter(WorkDir(Path(runner.work_dir)).checkpoints), None)
+    kept = f"the last good checkpoint is {last}" if last else "no checkpoint was written yet"
+    return ConfigError(
+        f"step {step} (epoch {runner.epoch + 1})",
+        found=f"{found}; {kept}",
+        expected="finite numbers",
+        mend="lower train.optimizer.lr, lengthen train.warmup_epochs or set train.precision='float32'; "
+        + ("--resume goes on from that checkpoint, --overwrite begins anew" if last else "begin anew"),
+    )
 
 
 @HOOKS.register_module()

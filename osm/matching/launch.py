@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 from mmengine.dist import barrier, init_dist, is_distributed, is_main_process
@@ -13,6 +14,10 @@ from osm.errors import ConfigError
 
 #: Launcher → the environment variable by which it tells a process its number.
 LAUNCHERS = {"none": None, "pytorch": "RANK", "slurm": "SLURM_PROCID"}
+
+#: How long processes wait for each other. torch's 10 or 30 minutes are less than the main process takes to read or
+#: judge a million pairs, while the others wait; one that dies is noticed by the launcher, which ends the others.
+PATIENCE = timedelta(days=1)
 
 
 def join_processes(launcher: str) -> None:
@@ -39,10 +44,10 @@ def join_processes(launcher: str) -> None:
             mend="start the command with it, or leave --launcher out",
         )
     if torch.cuda.is_available():
-        init_dist(launcher, backend="nccl")
+        init_dist(launcher, backend="nccl", timeout=PATIENCE.total_seconds())
     elif launcher == "pytorch":
         # mmengine's own way picks a CUDA device first, whatever the backend
-        torch.distributed.init_process_group("gloo")
+        torch.distributed.init_process_group("gloo", timeout=PATIENCE)
     else:
         raise ConfigError(
             "--launcher slurm", found="no CUDA device", expected="one a process", mend="use torchrun on CPUs"

@@ -15,26 +15,24 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS
 
 from osm.compat.checkpoints import trust_mmengine_checkpoints
-from osm.compat.runner import QuietRunner
+from osm.compat.sync_norm import separate_batch_norm, synchronise_batch_norm
 from osm.data.pairs import PairSource, PairSplit
 from osm.data.screen import counts, write_dropped
 from osm.errors import ConfigError, DataError
-from osm.files import sha256_file, write_json
+from osm.files import sha256_file
 from osm.matching.config import load_settings
 from osm.matching.dataset import PairDataset, open_pairs
-from osm.matching.evaluate import evaluate
+from osm.matching.finish import Begun, finish
 from osm.matching.launch import join_processes, main_process_first
-from osm.matching.matcher import export_network
 from osm.matching.network import BridgeNetwork
-from osm.matching.report import write_report
-from osm.matching.results import data_facts, make_card, metrics_json, summary
+from osm.matching.results import data_facts, make_card
+from osm.matching.resume import newest_checkpoint
 from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
 from osm.matching.selection import Judge, SelectionHook, check_selection
 from osm.matching.settings import Settings
-from osm.matching.start import AnchorHook, interpolate, reestimate_branch, weights_of
+from osm.matching.start import AnchorHook, reestimate_branch, weights_of
 from osm.matching.target import TargetHook, target_tiles
 from osm.matching.workdir import WorkDir
-from osm.transfer.export import export_backbone
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ def pretrain(
     if is_main_process():
         # before anything is discarded: weights that do not exist must not cost a run
         source = {"name": init.name, "sha256": _digest(init)} if init else None
-        record = {"settings": settings.to_json(), "data": data, "init": source}
+        record = {"settings": settings.to_json(), "data": data, "init": source, "processes": get_world_size()}
         network: BridgeNetwork = _build(settings)
         certificates = network.start(init, settings.init_min_coverage)
         work.prepare(record, resume=resume, overwrite=overwrite)
@@ -140,7 +138,10 @@ def pretrain(
         for branch in ("sar", "optical"):
             reestimate_branch(network, branch, patches, batch_size=settings.train.batch_size)
         network.align_keys()
-    begun = weights_of(network.sar.backbone)
+    begun = Begun(began_s, data, certificates[0], weights_of(network.sar.backbone))
+    if settings.train.sync_bn:
+        # what is frozen stays in evaluation
+        synchronise_batch_norm(network, without=network.frozen)
 
     log = open_readable_log(work.log)
     coverage = certificates[0].coverage
@@ -161,56 +162,34 @@ def pretrain(
         cuda=cuda,
     )
     plan["train_dataloader"]["dataset"]["cache"] = str(work.cache)
-    runner = build_runner(network, plan, config_path=config, resume=resume, launcher=launcher)
+    resume_from = newest_checkpoint(work, network) if resume else None
+    runner = build_runner(network, plan, config_path=config, resume_from=resume_from, launcher=launcher)
     if tiles is not None:
         runner.register_hook(TargetHook(tiles))
     if settings.train.anchor:
         runner.register_hook(AnchorHook(network, settings.train.anchor))
-    selection: SelectionHook | None = None
+    selection = None
     if judge is not None:
         card = make_card(settings, data, certificates[0], {})
         every = settings.train.select_every_epochs
         selection = SelectionHook(work_dir, judge, every, network.sar.backbone, card)
         runner.register_hook(selection)
     runner.train()
+    runner.release_workers()
     if is_main_process():
         trained: BridgeNetwork = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        unseen = PairDataset.of(folder, split, "test")
-        evaluation = evaluate(
+        separate_batch_norm(trained)  # from here on the main process works alone
+        finish(
             trained,
-            patches,
-            unseen,
-            batch_size=settings.train.batch_size,
-            workers=settings.data.workers,
-            seed=settings.data.split_seed,
-        )
-        metrics = metrics_json(
-            evaluation,
             settings,
-            data,
-            start=certificates[0],
-            steps=runner.iter,
-            final_loss=_final_loss(runner, steps_per_epoch),
-            seconds=time.monotonic() - began_s,
-        )
-        card = make_card(settings, data, certificates[0], metrics)
-        write_report(work, evaluation, metrics, card, unseen)
-        export_network(work.network, trained, card)
-        if selection is not None:
-            # figures and network are those of the last epoch, whose two branches belong together
-            metrics["selection"] = selection.restore_best()
-            card = make_card(settings, data, certificates[0], metrics)
-        write_json(work.metrics, metrics)
-        finish = settings.finish
-        if finish.interpolate < 1:
-            interpolate(trained.sar.backbone, begun, finish.interpolate)
-        if finish.interpolate < 1 or finish.reestimate_bn:
-            reestimate_branch(trained, "sar", patches, batch_size=settings.train.batch_size)
-        # last of all: where the export is, the run is finished
-        export_backbone(work.export, trained.sar.backbone, card)
-        log.info(
-            f"done in {metrics['seconds']:.0f} s: {summary(metrics)}\n"
-            f"report: {work.report}\nboth branches, for osm match: {work.network}\nSAR backbone: {work.export}"
+            work,
+            begun,
+            runner=runner,
+            steps_per_epoch=steps_per_epoch,
+            train=patches,
+            test=PairDataset.of(folder, split, "test"),
+            selection=selection,
+            log=log,
         )
     barrier()
     return PretrainResult(work.export, work.metrics)
@@ -236,7 +215,7 @@ def _check_fit(config: Path, settings: Settings, folder: PairSource, split: Pair
                 expected="at least 2, since a non-match takes two",
                 mend="add pairs or change data.train_fraction",
             )
-    share: int = -(-len(split.train) // get_world_size())
+    share: int = len(split.train) // get_world_size()
     batch = settings.train.batch_size
     if share < batch:
         raise ConfigError(
@@ -261,8 +240,3 @@ def _check_fit(config: Path, settings: Settings, folder: PairSource, split: Pair
             mend=f"set augment.crop_px={width_px} or less",
         )
     return share // batch
-
-
-def _final_loss(runner: QuietRunner, steps_per_epoch: int) -> float | None:
-    history = runner.message_hub.log_scalars.get("train/loss")
-    return None if history is None else float(history.mean(steps_per_epoch))

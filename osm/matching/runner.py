@@ -10,11 +10,12 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.optim import OPTIMIZERS
-from torch import nn
 
 from osm.compat import amp  # noqa: F401  (registers the optimiser wrapper)
+from osm.compat.checkpoints import WHOLE_FILES
 from osm.compat.runner import QuietRunner, open_log
 from osm.matching import hooks  # noqa: F401  (registers the hooks)
+from osm.matching.network import BridgeNetwork
 from osm.matching.settings import AugmentSettings, Settings, TrainSettings
 from osm.transfer.architectures import architecture
 
@@ -28,7 +29,7 @@ _NOISE = (
     '"FileClient" will',
     '"HardDiskBackend" is',
 )
-_LAST_TWO = 2  # while the newest checkpoint is being written, the one before it is whole
+_LAST_TWO = 2  # the older is removed before the newest is written: the one between them is there all the time
 
 
 def runner_config(
@@ -59,7 +60,7 @@ def runner_config(
             "optimizer": optimizer_config(train.optimizer),
             **({"paramwise_cfg": {"custom_keys": rates}} if (rates := rate_config(train)) else {}),
         },
-        "param_scheduler": scheduler_config(train),
+        "param_scheduler": scheduler_config(train, steps_per_epoch),
         "default_hooks": {
             "logger": {
                 "type": "LoggerHook",
@@ -70,6 +71,7 @@ def runner_config(
                 "type": "CheckpointHook",
                 "interval": train.checkpoint_every_epochs,
                 "max_keep_ckpts": _LAST_TWO,
+                "backend_args": {"backend": WHOLE_FILES},
             },
         },
         "custom_hooks": [{"type": "StepHook"}, {"type": "FiniteLossHook"}, {"type": "ThroughputHook"}],
@@ -158,20 +160,27 @@ def rate_config(train: TrainSettings) -> dict[str, dict[str, float]]:
     return {name: {"lr_mult": float(factor)} for name, factor in train.lr_mult.items()}
 
 
-def scheduler_config(train: TrainSettings) -> list[dict[str, Any]]:
-    """The learning rate over time, changed at every step."""
+def scheduler_config(train: TrainSettings, steps_per_epoch: int) -> list[dict[str, Any]]:
+    """The learning rate over time, changed at every step.
+
+    Args:
+        train: Schedule, epochs and warm-up.
+        steps_per_epoch: Steps of an epoch.
+    """
     common = {"by_epoch": True, "convert_to_iter_based": True}
     plan: list[dict[str, Any]] = []
-    if train.warmup_epochs > 0:
-        plan.append({"type": "LinearLR", "start_factor": 0.01, "begin": 0, "end": train.warmup_epochs, **common})
+    # mmengine's rise over a single step stops where it began, and everything after it stays at a hundredth
+    warmup = train.warmup_epochs if int(train.warmup_epochs * steps_per_epoch) > 1 else 0
+    if warmup > 0:
+        plan.append({"type": "LinearLR", "start_factor": 0.01, "begin": 0, "end": warmup, **common})
     if train.schedule == "cosine":
         plan.append(
             {
                 "type": "CosineAnnealingLR",
                 "eta_min_ratio": 0.01,
-                "begin": train.warmup_epochs,
+                "begin": warmup,
                 "end": train.epochs,
-                "T_max": train.epochs - train.warmup_epochs,
+                "T_max": train.epochs - warmup,
                 **common,
             }
         )
@@ -179,7 +188,7 @@ def scheduler_config(train: TrainSettings) -> list[dict[str, Any]]:
 
 
 def build_runner(
-    network: nn.Module, config: dict[str, Any], *, config_path: Path, resume: bool, launcher: str
+    network: BridgeNetwork, config: dict[str, Any], *, config_path: Path, resume_from: Path | None, launcher: str
 ) -> QuietRunner:
     """Build the Runner around a network that has its weights already.
 
@@ -187,12 +196,17 @@ def build_runner(
         network: The network.
         config: What ``runner_config`` gave.
         config_path: The file it came from, which names the run.
-        resume: Whether to continue from the newest checkpoint, if there is one.
+        resume_from: The checkpoint to continue from, if there is one.
         launcher: "none", "pytorch" or "slurm".
     """
-    whole = Config({**config, "resume": resume, "launcher": launcher}, filename=str(config_path))
-    arguments = {name: value for name, value in config.items() if name != "model_wrapper_cfg"}
-    return QuietRunner(**{**arguments, "model": network}, resume=resume, launcher=launcher, cfg=whole)
+    # an objective of maps alone leaves the heads without gradients, for which several processes must not wait
+    unused = {"find_unused_parameters": bool(network.objective.levels)}
+    wrapper = config["model_wrapper_cfg"]
+    config = {**config, **unused, "model_wrapper_cfg": wrapper and {**wrapper, **unused}}
+    resume = {"resume": resume_from is not None, "load_from": None if resume_from is None else str(resume_from)}
+    whole = Config({**config, **resume, "launcher": launcher}, filename=str(config_path))
+    arguments = {name: value for name, value in config.items() if name not in ("model_wrapper_cfg", *unused)}
+    return QuietRunner(**{**arguments, "model": network}, **resume, launcher=launcher, cfg=whole)
 
 
 def open_readable_log(path: Path) -> logging.Logger:

@@ -57,6 +57,8 @@ class TrainSettings:
         checkpoint_every_epochs: Epochs between two checkpoints; the last two are kept.
         select_every_epochs: Epochs between two SAR backbones that ``--probe-root`` is asked about; the best is
             exported. 0: the last one is.
+        sync_bn: Whether batch norm sees the batch of all processes, so that several train as one would. It matters
+            where there are several; per process, it is faster where they are far apart.
     """
 
     epochs: int
@@ -71,6 +73,7 @@ class TrainSettings:
     log_every_steps: int = 50
     checkpoint_every_epochs: int = 1
     select_every_epochs: int = 0
+    sync_bn: bool = True
 
 
 @dataclass(frozen=True)

@@ -120,14 +120,14 @@ class AnchorHook(Hook):
         self.pairs = [(parameter, begun.to(parameter.device)) for parameter, begun in self.pairs]
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Remember the rate of this step: schedulers change it before ``after_train_iter``."""
-        self.lr = runner.optim_wrapper.get_lr()["lr"][0]
+        """Remember the rates of this step: schedulers change them before ``after_train_iter``."""
+        groups = runner.optim_wrapper.optimizer.param_groups
+        self.rates = {id(parameter): group["lr"] for group in groups for parameter in group["params"]}
 
     @torch.no_grad()
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
         """Move back by a little."""
-        share = min(1.0, self.lr * self.strength)
         for parameter, begun in self.pairs:
-            parameter.lerp_(begun, share)
+            parameter.lerp_(begun, min(1.0, self.rates[id(parameter)] * self.strength))

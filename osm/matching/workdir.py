@@ -77,9 +77,15 @@ class WorkDir:
         return self.export.is_file()
 
     @property
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints, the newest first."""
+        found = [(path.stem.removeprefix("epoch_"), path) for path in self.path.glob("epoch_*.pth")]
+        return [path for _, path in sorted(((int(epoch), path) for epoch, path in found if epoch.isdigit()))][::-1]
+
+    @property
     def checkpointed(self) -> bool:
         """Whether a run was interrupted here after its first checkpoint."""
-        return (self.path / "last_checkpoint").is_file()
+        return bool(self.checkpoints)
 
     def prepare(self, record: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
         """Make the folder ready for a run.
@@ -112,6 +118,8 @@ class WorkDir:
         elif self.checkpointed:
             self._compare(record)
         self.path.mkdir(parents=True, exist_ok=True)
+        for torn in self.path.glob(".epoch_*.pth"):  # what a kill left of a checkpoint that was being written
+            torn.unlink()
         write_json(self.record, {"format": FORMAT, **record})
 
     def _clear(self) -> None:
@@ -125,14 +133,21 @@ class WorkDir:
     def _compare(self, record: dict[str, Any]) -> None:
         before = _flat(read_json(self.record))
         now = _flat({"format": FORMAT, **record})
-        for name in sorted(set(before) | set(now)):
-            if before.get(name) != now.get(name):
-                raise ConfigError(
-                    self.path,
-                    found=f"{name} = {now.get(name)!r}",
-                    expected=f"{before.get(name)!r}, as the interrupted run has it",
-                    mend="resume with what it was started with, or discard it with --overwrite",
-                )
+        missing = object()
+        names = sorted(set(before) | set(now))
+        differ = [name for name in names if before.get(name, missing) != now.get(name, missing)]
+        if differ:
+            wanted = repr(before[differ[0]]) if len(differ) == 1 and differ[0] in before else _listed(differ, before)
+            raise ConfigError(
+                self.path,
+                found=_listed(differ, now),
+                expected=f"{wanted}, as the interrupted run has it",
+                mend="resume with what it was started with, or discard it with --overwrite",
+            )
+
+
+def _listed(names: list[str], values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} = {values[name]!r}" if name in values else f"no {name}" for name in names)
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

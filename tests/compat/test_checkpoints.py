@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.fileio import get_file_backend
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.runner import Runner, load_checkpoint
 
 from osm.compat.amp import AutocastOptimWrapper
-from osm.compat.checkpoints import load_from_local, trust_mmengine_checkpoints
+from osm.compat.checkpoints import WHOLE_FILES, load_from_local, trust_mmengine_checkpoints
 from osm.errors import ConfigError, WeightsError
 
 
@@ -161,3 +162,28 @@ def test_missing_and_truncated_files_say_so(tmp_path):
         cut.write_bytes(whole.read_bytes()[:size])
         with pytest.raises(WeightsError, match=r"cut\.pth: found"):
             load_from_local(str(cut))
+
+
+def test_a_checkpoint_is_whole_or_absent(tmp_path, monkeypatch):
+    backend = get_file_backend(str(tmp_path), backend_args={"backend": WHOLE_FILES})
+    path = tmp_path / "new" / "epoch_1.pth"
+    backend.put(b"first", str(path))
+
+    def full(_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("osm.compat.checkpoints.os.fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        backend.put(b"second, and longer", path)
+    assert path.read_bytes() == b"first"
+    assert [file.name for file in path.parent.iterdir()] == ["epoch_1.pth"]
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize("kept", [0, 1000])
+def test_what_a_kill_left_of_a_checkpoint_is_called_broken(tmp_path, kept, mmap):
+    path = tmp_path / "epoch_1.pth"
+    torch.save({"state_dict": {"a": torch.zeros(1000)}}, path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(WeightsError, match="a broken file"):
+        load_from_local(str(path), map_location="cpu", mmap=mmap)

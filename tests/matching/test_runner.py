@@ -34,7 +34,7 @@ def rates(**settings) -> list[float]:
     wrapper = build_optim_wrapper(layer, {"type": "OptimWrapper", "optimizer": dict(SGD)})
     plan = [
         PARAM_SCHEDULERS.build({**entry, "epoch_length": 10}, default_args={"optimizer": wrapper})
-        for entry in scheduler_config(train)
+        for entry in scheduler_config(train, steps_per_epoch=10)
     ]
     seen = []
     for _ in range(train.epochs * 10):
@@ -88,3 +88,8 @@ def test_the_terminal_shows_the_epochs_and_the_file_shows_everything(tmp_path, c
     assert "Hooks will" not in shown
     assert "System environment" in kept
     assert "Hooks will" in kept
+
+
+def test_a_warmup_of_one_step_or_less_does_not_keep_the_rate_at_its_floor():
+    assert rates(epochs=3, warmup_epochs=0.1) == [0.1] * 30
+    assert max(rates(epochs=3, warmup_epochs=0.2)) == pytest.approx(0.1)

@@ -76,7 +76,10 @@ def test_an_anchor_moves_weights_back_by_the_rate_times_its_strength():
     network = BridgeNetwork("darknet-narrow", frozen=["optical.backbone"])
     network.start()
     hook = AnchorHook(network, strength=2.0)
-    runner = SimpleNamespace(optim_wrapper=SimpleNamespace(get_lr=lambda: {"lr": [0.1]}))
+    slow = {"params": list(network.sar.backbone.conv1.parameters()), "lr": 0.05}
+    others = {"params": [p for p in network.parameters() if all(p is not q for q in slow["params"])], "lr": 0.1}
+    optimizer = torch.optim.SGD([slow, others])
+    runner = SimpleNamespace(optim_wrapper=SimpleNamespace(optimizer=optimizer))
     begun = weights_of(network.sar.backbone)
     hook.before_train(runner)
     with torch.no_grad():
@@ -85,7 +88,7 @@ def test_an_anchor_moves_weights_back_by_the_rate_times_its_strength():
     hook.before_train_iter(runner, 0)
     hook.after_train_iter(runner, 0)
     for name, value in network.sar.backbone.named_parameters():
-        torch.testing.assert_close(value.detach(), begun[name] + 0.8)
+        torch.testing.assert_close(value.detach(), begun[name] + (0.9 if name.startswith("conv1.") else 0.8))
     # heads have no start worth keeping, and what is frozen is not moved
     assert len(hook.pairs) == len(begun)
 
