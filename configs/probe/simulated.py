@@ -13,4 +13,4 @@ data = dict(
     train_fraction=0.5,
 )
 
-train = dict(epochs=4)
+train = dict(epochs=4, optimizer=dict(lr=1e-3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,6 +161,8 @@ def _runner(
         }
     backends = [{"type": "LocalVisBackend"}] + ([{"type": "TensorboardVisBackend"}] if tensorboard else [])
     last = _last_checkpoint(work_dir / CHECKPOINTS) if resume else None
+    # mmengine would otherwise force its own way to start processes on everything in this one, and say so
+    processes = {"mp_start_method": multiprocessing.get_start_method()}
     return QuietRunner(
         model=model.to(memory_format=torch.channels_last),
         work_dir=str(work_dir),
@@ -178,6 +181,7 @@ def _runner(
         load_from=str(last) if last else None,
         resume=last is not None,
         randomness={"seed": seed},
+        env_cfg={"dist_cfg": {"backend": "nccl"}, "mp_cfg": processes},
         cfg=config,
     )
 

@@ -122,7 +122,7 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(recipe, scenes_root, tmp_p
     (tmp_path / "script.py").write_text("if __name__ == '__main__':\n    " + script.replace("\n", "\n    "))
     command = [sys.executable, str(tmp_path / "script.py"), str(recipe.path), str(scenes_root), str(work)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not list(work.glob("runs/*.json")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     # the parent alone is killed: its worker has to notice
