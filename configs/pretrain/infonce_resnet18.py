@@ -1,0 +1,10 @@
+# Symmetric InfoNCE in place of the bridge loss, on windows of 128 px at the native size of pixels: the recipe that
+# the transfer probe liked best on held-back images (docs/studies/matching.md). Few epochs: with a thousand pairs it
+# overfits soon.
+_base_ = "bnn_resnet18.py"
+
+model = dict(loss=dict(_delete_=True, type="InfoNCE"), head_norm=True)
+
+augment = dict(crop_px=128)
+
+train = dict(epochs=8)
