@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,7 +39,10 @@ def probe(
     work_dir: Annotated[
         Path, typer.Option("--work-dir", help="Folder for all output; finished runs in it are kept.")
     ] = Path("work_dirs/probe"),
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes at a time; they share the cores.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", min=1, help="Processes that share the cores; one a core, up to 4, if not given."),
+    ] = None,
     min_coverage: Annotated[
         float | None,
         typer.Option(
@@ -72,7 +76,8 @@ def probe(
             seeds=range(seeds),
             score_on=score_on,
             work_dir=work_dir,
-            jobs=jobs,
+            # one thread a process costs a quarter of the CPU time of two
+            jobs=jobs or min(4, len(os.sched_getaffinity(0))),
             progress=step,
         )
     typer.echo(table(results))
