@@ -90,7 +90,7 @@ def metrics_json(
         start: Certificate of the SAR backbone.
         steps: Steps trained in all.
         final_loss: Mean loss of the last epoch.
-        seconds: Duration of this session.
+        seconds: Duration of this call; a resumed run has several.
     """
     fixed, chosen = evaluation.fixed, evaluation.chosen
     return {
