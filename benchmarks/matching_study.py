@@ -41,13 +41,15 @@ RECIPES: dict[str, dict[str, Any]] = {
         "train.warmup_epochs": 0.0,
     },
     "bridge+": {"model.loss.negatives": "all"},
+    "bridge+ hard": {"model.loss.negatives": "hard"},
     "infonce": {"model.loss": NCE},
     "vicreg": {"model.loss": {"_delete_": True, "type": "VICReg"}, "model.dimensions": 128},
+    "barlow": {"model.loss": {"_delete_": True, "type": "BarlowTwins"}, "model.dimensions": 128},
     "queue": {"model.loss": {"_delete_": True, "type": "MomentumQueue", "size": 512}},
     "dense": {"model.loss": {"_delete_": True, **DENSE}},
     "infonce+dense": {"model.loss": BOTH},
-    "placebo": {"model.loss": BOTH, "model.placebo": True},
     "infonce placebo": {"model.loss": NCE, "model.placebo": True},
+    "infonce+dense placebo": {"model.loss": BOTH, "model.placebo": True},
     "teacher": {"model.loss": BOTH, "model.frozen": ["optical.backbone"], "start.reestimate_bn": True},
     "layer4": {
         "model.loss": BOTH,
@@ -120,7 +122,8 @@ def cell(options: argparse.Namespace, recipe: str, start: str, seed: int) -> Non
         weights, coverage = pretrained.sar_backbone, 1.0
     found = probe(
         weights,
-        load_recipe(config_path("probe/ssdd.py")),
+        # another choice of labelled images for each seed, the same in every recipe
+        load_recipe(config_path("probe/ssdd.py"), {"data.subset_seed": seed}),
         data_root=options.data_root,
         seeds=[seed],
         score_on=options.score_on,
