@@ -81,17 +81,21 @@ class InUseError(OSMError):
 
 
 @contextmanager
-def exclusive(folder: str | Path) -> Iterator[None]:
+def exclusive(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
     """Hold a folder for one process; the lock ends with the process, however it ends.
 
+    Args:
+        folder: The folder, created if need be.
+        wait: Whether to wait for a process that holds it.
+
     Raises:
-        InUseError: Another process holds it.
+        InUseError: Another process holds it, and ``wait`` is false.
     """
     path = Path(folder) / ".lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InUseError(
                 folder, found="another run at work", expected="none", mend="wait for it or use another work dir"

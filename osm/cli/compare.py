@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,8 +11,9 @@ from osm.cli.options import parse_settings
 from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from osm.compare.dispatch import Dispatch
     from osm.compare.plan import Plan
-    from osm.compare.study import Study
+    from osm.compare.study import CellResult, Study
 
 
 def compare(
@@ -35,23 +36,75 @@ def compare(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting of every detector, e.g. train.epochs=5."),
     ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            help="Where cells run: `here` one after the other, `local` as processes of this machine, `slurm` as jobs "
+            "of a cluster. Local with several GPUs or --jobs, else here.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Cells at a time; one a GPU if not given, with slurm a hundred.")
+    ] = None,
+    cluster: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cluster",
+            metavar="NAME=VALUE",
+            help="What submitit tells Slurm, e.g. slurm_partition=gpu, gpus_per_node=1, timeout_min=600; repeat it.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Finish a comparison that was begun, or stop if there is none.")
+    ] = False,
 ) -> None:
     """Fine-tune every detector from every arm with every seed, and report the AP of each.
 
-    Run it again after an interruption: finished cells are kept.
+    Run it again after an interruption, with or without --resume: finished cells are kept, and a lost process or node
+    costs the cells that it had under way.
     """
     from osm.compare.plan import gather_arms, make_plan
 
     folder = work_dir or Path("work_dirs") / f"compare_{config.stem}"
+    where = choose_dispatch(executor, jobs, parse_settings(cluster))
+    if resume:
+        check_begun(folder)
     plan = make_plan(config, gather_arms(arm or []), seeds=seed, overrides=parse_settings(set_))
-    run_and_report(plan, data_root, folder)
+    run_and_report(plan, data_root, folder, where)
 
 
-def run_and_report(plan: Plan, data_root: Path, folder: Path) -> None:
+def choose_dispatch(executor: str | None, jobs: int | None, options: dict[str, Any]) -> Dispatch:
+    """Where cells run, from what was said and the GPUs that are here."""
+    import torch
+
+    from osm.compare.dispatch import Dispatch
+
+    gpus = torch.cuda.device_count()
+    chosen = executor or ("local" if (jobs or gpus) > 1 else "here")
+    return Dispatch(chosen, jobs or {"local": max(1, gpus), "slurm": 100}.get(chosen, 1), options)
+
+
+def check_begun(folder: Path) -> None:
+    """Make sure that a comparison lies in a folder.
+
+    Raises:
+        ConfigError: None does.
+    """
+    from osm.compare.run import PLAN
+    from osm.errors import ConfigError
+
+    if not (folder / PLAN).is_file():
+        raise ConfigError(
+            folder, found="no comparison", expected="one that was begun", mend="correct --work-dir, or drop --resume"
+        )
+
+
+def run_and_report(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch | None = None) -> None:
     """Run a plan with progress on the terminal, write the report and print its table and its path."""
     from osm.compare.report import write_report
-    from osm.compare.run import run_plan
+    from osm.compare.run import HERE, run_plan
 
+    where = dispatch or HERE
     total = len(plan.cells)
     typer.echo(f"{plan.title}: {total} cells in {folder}", err=True)
     for entry in plan.skipped:
@@ -65,7 +118,14 @@ def run_and_report(plan: Plan, data_root: Path, folder: Path) -> None:
             name = f"{cell.recipe.detector} from {labels[cell.arm]}, seed {cell.seed}"
             step(f"cell {number + 1} of {total}, {name}: {what}", done, of)
 
-        study = run_plan(plan, data_root=data_root, work_dir=folder, progress=tell)
+        ended: set[int] = set()
+
+        def count(number: int, result: CellResult, fresh: bool) -> None:
+            ended.add(number)
+            if where.executor != "here":
+                step(f"cells, up to {where.jobs} at a time ({where.executor})", len(ended), total)
+
+        study = run_plan(plan, data_root=data_root, work_dir=folder, dispatch=where, progress=tell, finished=count)
     report = write_report(study, folder / "report")
     typer.echo(table(study))
     typer.echo(f"\nreport: {report}")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from osm.compare.dispatch import CellsLostError, Dispatch, run_tasks
 from osm.compare.plan import FLOOR, Cell, Plan
 from osm.compare.study import ArmInfo, CellResult, SkippedCell, Study
 from osm.compat.versions import git_revision, package_versions
@@ -23,7 +24,11 @@ from osm.files import exclusive, read_json, write_json
 
 PLAN = "plan.json"
 CELL = "cell.json"
+LOCKS = "locks"
+LOGS = "jobs"
 FORMAT = 1
+
+HERE = Dispatch()
 
 #: Called with the cell's number, what is under way in it, units done and units in all.
 Progress = Callable[[int, str, int, int], None]
@@ -34,6 +39,7 @@ def run_plan(
     *,
     data_root: Path,
     work_dir: Path,
+    dispatch: Dispatch = HERE,
     progress: Progress = lambda cell, what, done, total: None,
     finished: Callable[[int, CellResult, bool], None] = lambda cell, result, fresh: None,
 ) -> Study:
@@ -43,45 +49,98 @@ def run_plan(
         plan: The plan.
         data_root: Folder of the data set.
         work_dir: Folder of the comparison; may hold finished cells.
-        progress: Told what is under way.
+        dispatch: Where cells run. A cluster has to see the same ``work_dir`` and ``data_root``.
+        progress: Told what is under way; of cells in other processes, nothing.
         finished: Told of each cell that is finished, and whether it ran just now.
 
     Raises:
         ConfigError: The folder holds a cell of other settings or data; or another run is in it.
-        OSMError: From the cells.
+        CellsLostError: A cell in another process did not end well; the others did.
+        OSMError: From a cell in this process.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
+    # other processes may stand elsewhere
+    data_root, work_dir = data_root.resolve(), work_dir.resolve()
     with exclusive(work_dir):
         data, digest = describe_data(plan, data_root)
         fingerprints = [_fingerprint(cell, digest) for cell in plan.cells]
         done = [_finished(work_dir / cell.folder, mark) for cell, mark in zip(plan.cells, fingerprints, strict=True)]
         _write_plan(plan, data, work_dir)
-        for number, (cell, mark) in enumerate(zip(plan.cells, fingerprints, strict=True)):
-            if not done[number]:
-                _run_cell(cell, mark, data_root, work_dir, partial(progress, number))
-            finished(number, read_cell(work_dir / cell.folder), not done[number])
+        tasks = [_Task(*entry, data_root, work_dir) for entry in zip(plan.cells, fingerprints, strict=True)]
+        if dispatch.executor == "here":
+            for number, task in enumerate(tasks):
+                if not done[number]:
+                    _run_cell(task, partial(progress, number))
+                finished(number, read_cell(task.folder), not done[number])
+        else:
+            _run_elsewhere(tasks, done, dispatch, finished)
     return load_study(work_dir)
 
 
-def _run_cell(
-    cell: Cell, fingerprint: str, data_root: Path, work_dir: Path, progress: Callable[[str, int, int], None]
+@dataclass(frozen=True)
+class _Task:
+    """A cell with all that another process needs to run it."""
+
+    cell: Cell
+    fingerprint: str
+    data_root: Path
+    work_dir: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.work_dir / self.cell.folder
+
+
+def _run_elsewhere(
+    tasks: Sequence[_Task],
+    done: Sequence[bool],
+    dispatch: Dispatch,
+    finished: Callable[[int, CellResult, bool], None],
 ) -> None:
-    folder = work_dir / cell.folder
-    # what lies here without a cell.json was interrupted
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    result = finetune(
-        cell.recipe,
-        init=cell.init,
-        data_root=data_root,
-        work_dir=folder,
-        seed=cell.seed,
-        min_coverage=cell.min_coverage,
-        cache=work_dir / "cache",
-        keep_weights=False,
-        progress=progress,
-    )
-    write_json(folder / CELL, _cell_json(cell, fingerprint, result))
+    left = []
+    for number, task in enumerate(tasks):
+        if done[number]:
+            finished(number, read_cell(task.folder), False)
+        else:
+            left.append((number, task))
+    lost = []
+    logs = tasks[0].work_dir / LOGS
+    for index, why in run_tasks(_run_cell, [task for _, task in left], dispatch, logs):
+        number, task = left[index]
+        if why is None:
+            finished(number, read_cell(task.folder), True)
+        else:
+            lost.append(f"{task.cell.folder.relative_to('cells')}: {why}")
+    if lost:
+        raise CellsLostError(
+            tasks[0].work_dir,
+            found=f"{len(lost)} of {len(left)} cells lost ({'; '.join(lost[:3])})",
+            expected="every cell to end",
+            mend="mend what the log names, and run the same command again: the other cells are kept",
+        )
+
+
+def _run_cell(task: _Task, progress: Callable[[str, int, int], None] = lambda what, done, total: None) -> None:
+    """Run a cell, unless another process that was still at it has finished it meanwhile."""
+    cell, folder = task.cell, task.folder
+    with exclusive(task.work_dir / LOCKS / cell.folder, wait=True):
+        if _finished(folder, task.fingerprint):
+            return
+        # what lies here without a cell.json was interrupted
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        result = finetune(
+            cell.recipe,
+            init=cell.init,
+            data_root=task.data_root,
+            work_dir=folder,
+            seed=cell.seed,
+            min_coverage=cell.min_coverage,
+            cache=task.work_dir / "cache",
+            keep_weights=False,
+            progress=progress,
+        )
+        write_json(folder / CELL, _cell_json(cell, task.fingerprint, result))
 
 
 def _cell_json(cell: Cell, fingerprint: str, result: Finetuned) -> dict[str, Any]:

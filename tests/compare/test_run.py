@@ -5,10 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
+import psutil
 import pytest
 
+from osm.compare.dispatch import CellsLostError, Dispatch
 from osm.compare.plan import gather_arms, make_plan
 from osm.compare.report import write_report
 from osm.compare.run import load_study, run_plan
@@ -148,3 +151,37 @@ def test_killed_in_the_middle_it_ends_as_an_undisturbed_run_does(finished, scene
     assert fresh == {"scratch": False, "osm": True}
     undisturbed = {cell.arm: cell.scene for cell in before.cells}
     assert {cell.arm: cell.scene for cell in study.cells} == undisturbed
+
+
+def test_a_lost_process_costs_its_cell_and_the_next_run_finishes_the_rest(finished, scenes_root, tmp_path):
+    plan, _, before = finished
+    work = tmp_path / "work"
+    second = work / "cells/yolov3_darknet-narrow/osm/seed0/certificate.json"
+    killed = []
+
+    def lose_the_second_cell():
+        deadline = time.monotonic() + 200
+        while not second.is_file() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for process in psutil.Process().children(recursive=True):
+            if "submitit.core._submit" in process.cmdline():
+                killed.append(process.pid)
+                process.kill()
+
+    watcher = threading.Thread(target=lose_the_second_cell)
+    watcher.start()
+    ran = {}
+
+    def note(number, cell, fresh):
+        ran[cell.arm] = fresh
+
+    with pytest.raises(CellsLostError, match=r"1 of 2 cells lost \(yolov3_darknet-narrow/osm/seed0: .*log:"):
+        run_plan(plan, data_root=scenes_root, work_dir=work, dispatch=Dispatch("local"), finished=note)
+    watcher.join()
+    assert len(killed) == 1
+    assert ran == {"scratch": True}
+    study = run_plan(plan, data_root=scenes_root, work_dir=work, dispatch=Dispatch("local"), finished=note)
+    assert ran == {"scratch": False, "osm": True}
+    # whichever process ran a cell, and however often it was begun
+    figures = {cell.arm: cell.scene for cell in before.cells}
+    assert {cell.arm: cell.scene for cell in study.cells} == figures
