@@ -21,8 +21,8 @@ Bytes = npt.NDArray[np.uint8]
 
 #: Okabe and Ito's, which most colour-blind readers can tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
-#: A page on a phone is about so wide beside its text.
-_WIDTH_IN = 5.2
+#: Narrow, so that letters are still 9 px high where a phone shows the figure 360 px wide.
+_WIDTH_IN = 4.2
 
 
 def heat_table(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]]) -> Figure:
@@ -44,7 +44,7 @@ def heat_table(rows: Sequence[str], columns: Sequence[str], values: Sequence[Seq
             light = value is not None and value < 0.5
             axes.text(
                 j, i, "–" if value is None else f"{value:.2f}", ha="center", va="center", fontsize=FONT_PT,
-                color="white" if light else INK,
+                color="white" if light else "black",
             )  # fmt: skip
     axes.set_xticks(range(len(columns)), [_on_two_lines(name) for name in columns], fontsize=FONT_PT)
     axes.set_yticks(range(len(rows)), rows, fontsize=FONT_PT)
@@ -85,22 +85,26 @@ def map_sheet(tile: Bytes, stages: Sequence[StageActivation]) -> Figure:
 
     columns = 1 + max(len(stage.channels) for stage in stages)
     cell_in = _WIDTH_IN / columns
-    figure = Figure(figsize=(_WIDTH_IN, (len(stages) + 1) * (cell_in * tile.shape[0] / tile.shape[1] + 0.24)))
+    height_in, title_in = 0.94 * cell_in * tile.shape[0] / tile.shape[1], 0.2
+    lines = len(stages) + 1
+    whole_in = lines * (height_in + title_in)
+    figure = Figure(figsize=(_WIDTH_IN, whole_in))
     grid = figure.add_gridspec(
-        len(stages) + 1, columns, left=0.055, right=0.995, top=0.975, bottom=0.005, wspace=0.04, hspace=0.26
-    )
+        lines, columns, left=0.06, right=0.995, top=1 - title_in / whole_in, bottom=0.01 / whole_in,
+        wspace=0.04, hspace=title_in / height_in,
+    )  # fmt: skip
     first = figure.add_subplot(grid[0, 0])
     _image(first, tile, "the tile", cmap="gray", vmin=0, vmax=255)
     _scales(figure, grid[0, 1:])
     for line, stage in enumerate(stages, start=1):
         top = float(stage.mean_abs.max())
         axes = figure.add_subplot(grid[line, 0])
-        _image(axes, upsample(stage.mean_abs, *tile.shape), f"mean, to {top:.3g}", cmap="magma", vmin=0, vmax=top or 1)
+        _image(axes, upsample(stage.mean_abs, *tile.shape), f"mean, to {top:.2g}", cmap="magma", vmin=0, vmax=top or 1)
         axes.set_ylabel(stage.stage, fontsize=FONT_PT - 1, color=INK, labelpad=2)
         for place, (number, values) in enumerate(zip(stage.channels, stage.strongest, strict=True), start=1):
             axes = figure.add_subplot(grid[line, place])
             limit = float(np.abs(values).max())
-            title = f"ch. {number}, ±{limit:.3g}"
+            title = f"#{number}, ±{limit:.2g}"
             _image(axes, upsample(values, *tile.shape), title, cmap="PuOr", vmin=-(limit or 1), vmax=limit or 1)
     return figure
 
@@ -112,7 +116,7 @@ def embedding_chart(embedded: Embedded) -> Figure:
 
     if embedded.points is None:
         raise ValueError("there are no points to draw")
-    figure = Figure(figsize=(_WIDTH_IN, 5.0), layout="constrained")
+    figure = Figure(figsize=(_WIDTH_IN, 4.6), layout="constrained")
     axes = figure.add_subplot()
     sar, optical = embedded.points
     scenes = embedded.chosen.scenes or ("",) * len(sar)
@@ -138,7 +142,7 @@ def embedding_chart(embedded: Embedded) -> Figure:
             Line2D([], [], color=colour_of[scene], linewidth=4, label=f"scene {scene}".replace("$", r"\$"))
             for scene in ids
         ]
-    figure.legend(handles=handles, loc="outside upper left", ncols=4, fontsize=FONT_PT - 1, frameon=False)
+    figure.legend(handles=handles, loc="outside upper left", ncols=3, fontsize=FONT_PT - 1, frameon=False)
     return figure
 
 
@@ -175,7 +179,7 @@ def _cross_out(axes: Axes, filters: Filters, columns: int) -> None:
 def _image(axes: Axes, pixels: npt.NDArray[Any], title: str, **shades: Any) -> None:
     axes.imshow(pixels, interpolation="antialiased", **shades)
     axes.set(xticks=[], yticks=[])
-    axes.set_title(title, fontsize=FONT_PT - 2.5, color=INK, pad=2)
+    axes.set_title(title, fontsize=FONT_PT - 1.5, color=INK, pad=2)
     for spine in axes.spines.values():
         spine.set_visible(False)
 
@@ -190,10 +194,10 @@ def _scales(figure: Figure, place: Any) -> None:
         axes = figure.add_subplot(grid[1 + 2 * row])
         axes.imshow(np.linspace(0, 1, 256)[None], cmap=shades, aspect="auto")
         axes.set_yticks([])
-        axes.set_xticks(np.linspace(0, 255, len(ends)), ends, fontsize=FONT_PT - 2.5)
+        axes.set_xticks(np.linspace(0, 255, len(ends)), ends, fontsize=FONT_PT - 1.5)
         labels = axes.get_xticklabels()
         # the outer ones stay inside
         labels[0].set_horizontalalignment("left")
         labels[-1].set_horizontalalignment("right")
         axes.tick_params(length=2)
-        axes.set_title(words, fontsize=FONT_PT - 2, color=INK, pad=2, loc="left")
+        axes.set_title(words, fontsize=FONT_PT - 1.5, color=INK, pad=2, loc="left")

@@ -29,6 +29,9 @@ class Cell:
     share: float
 
 
+#: Up to so many pairs of arms get a sentence each.
+_FEW = 3
+
 SOURCE = "Kornblith et al., Similarity of Neural Network Representations Revisited, ICML 2019"
 
 
@@ -43,22 +46,36 @@ def number(value: float | None) -> str:
 
 
 def findings(found: Inspection) -> list[str]:
-    """One sentence a pair of arms, and one on dead filters."""
-    said = []
+    """What the figures say in a few sentences."""
+    said = _alike(found)
+    said.append(f"First layer: {'; '.join(filters_said(letter, one) for letter, one in found.filters.items())}.")
+    said += [f"{embedded.path}: {recall_said(embedded)}." for embedded in found.embedded]
+    return said
+
+
+def _alike(found: Inspection) -> list[str]:
+    """A sentence a pair of arms; where there are many, the two ends of them at the last stage."""
     rows: dict[str, list[Likeness]] = {}
     for one in found.between_arms:
         if one.cka is not None:
-            rows.setdefault(f"{one.first} and {one.second}", []).append(one)
-    for name, entries in rows.items():
-        most, least = max(entries, key=_value), min(entries, key=_value)
-        said.append(
+            rows.setdefault(_pair(one), []).append(one)
+    if len(rows) <= _FEW:
+        return [
             f"{name} are most alike at {most.first_stage} (CKA {number(most.cka)}) and least at {least.first_stage} "
             f"({number(least.cka)}; cells that have nothing to do with each other give {number(least.chance)} there)."
-        )
-    said.append(f"First layer: {'; '.join(filters_said(letter, one) for letter, one in found.filters.items())}.")
-    for embedded in found.embedded:
-        said.append(f"{embedded.path}: {recall_said(embedded)}.")
-    return said
+            for name, row in rows.items()
+            for most, least in [(max(row, key=_value), min(row, key=_value))]
+        ]
+    last = found.known.stages[-1]
+    there = [one for row in rows.values() for one in row if one.first_stage == last]
+    if not there:
+        return []
+    most, least = max(there, key=_value), min(there, key=_value)
+    chance = max(one.chance or 0.0 for one in there)
+    return [
+        f"At {last}, {_pair(most)} are the most alike of all arms (CKA {number(most.cka)}), {_pair(least)} the least "
+        f"({number(least.cka)}); cells that have nothing to do with each other give at most {number(chance)} there."
+    ]
 
 
 def cautions(found: Inspection) -> list[str]:
@@ -121,19 +138,19 @@ def filters_caption(arm: Arm, filters: Filters) -> str:
     return (
         f"{arm.letter}: {arm.label}. {filters_said(arm.letter, filters)}. Left: the sum over the three bands, each "
         "divided by its std, which is all that acts on SAR, since its one band is given three times. Right: the same "
-        "filter in colour, grey meaning zero. A filter has the same place in both and in every arm. Read: edges, blobs "
-        "and noise. Do not read: strength, since each is scaled to its own largest value; a dead one (struck out: its "
-        f"norm or its batch norm's gain is below {DEAD:g} of the median) looks like any other."
+        "filter in colour, grey meaning zero. A filter has the same place in both and in every arm. Struck out: dead, "
+        f"its norm or its batch norm's gain below {DEAD:g} of the median. For colour alone: not dead, but its response "
+        f"to grey is below {100 * COLOUR_ONLY:g} % of what equal bands give; the grey share is the median of that. "
+        "Read: edges, blobs and noise. Do not read: strength, since each filter is scaled to its own largest value."
     )
 
 
 def filters_said(letter: str, filters: Filters) -> str:
     """The counts of an arm's first layer."""
     dead, colour = int(filters.dead.sum()), int(filters.colour_only.sum())
-    median = float(np.median(filters.grey_share))
+    median = 100 * float(np.median(filters.grey_share))
     return (
-        f"{letter} has {dead} dead of {len(filters.weights)} filters, and {colour} that see colour alone (they give "
-        f"SAR less than {100 * COLOUR_ONLY:g} % of what a filter of equal bands would; median {100 * median:.0f} %)"
+        f"{letter} {dead} of {len(filters.weights)} filters dead, {colour} for colour alone, grey share {median:.0f} %"
     )
 
 
@@ -177,6 +194,10 @@ def recall_said(embedded: Embedded) -> str:
         f"recall@1 among the {count} pairs shown: SAR to optical {100 * embedded.to_optical.recall_at_1:.1f} %, "
         f"optical to SAR {100 * embedded.to_sar.recall_at_1:.1f} % (chance {100 / count:.1f} %)"
     )
+
+
+def _pair(one: Likeness) -> str:
+    return f"{one.first} and {one.second}"
 
 
 def _value(one: Likeness) -> float:
