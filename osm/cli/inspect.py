@@ -122,6 +122,6 @@ def table(found: Inspection) -> str:
         lines += [
             "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
         ]
-    lines += ["", *(words.filters_said(letter, filters) for letter, filters in found.filters.items())]
-    lines += [f"{one.path}: {words.recall_said(one)}" for one in found.embedded]
+    lines += ["", *(f"{letter}  {words.filters_said(filters)}" for letter, filters in found.filters.items())]
+    lines += [f"{words.network_name(found, one)}  {words.recall_said(one)}" for one in found.embedded]
     return "\n".join([*lines, "", *(f"! {text}" for text in words.cautions(found))])

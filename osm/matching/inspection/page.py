@@ -155,7 +155,7 @@ def draw(found: Inspection) -> Pictures:
                 f"embeddings_{place}.png",
                 _png(drawing.embedding_chart(one)),
                 f"Embeddings of {len(one.names)} pairs in two dimensions, partners joined by lines",
-                words.embedding_caption(one),
+                words.embedding_caption(found, one),
             )
             for place, one in enumerate(found.embedded, start=1)
         ),
@@ -179,12 +179,13 @@ def render(found: Inspection, pictures: Pictures) -> str:
     return environment.get_template("inspect.html.j2").render(
         found=found,
         title=f"What the {found.wanted.architecture} branches learned",
+        words=words,
         findings=words.findings(found),
         cautions=words.cautions(found),
         pictures=pictures,
         stages=found.known.stages,
         rows=rows,
-        embedding_captions=[words.embedding_caption(one) for one in found.embedded],
+        embedding_captions=[words.embedding_caption(found, one) for one in found.embedded],
         no_embeddings=_why_none(found),
     )
 

@@ -48,8 +48,13 @@ def number(value: float | None) -> str:
 def findings(found: Inspection) -> list[str]:
     """What the figures say in a few sentences."""
     said = _alike(found)
-    said.append(f"First layer: {'; '.join(filters_said(letter, one) for letter, one in found.filters.items())}.")
-    said += [f"{embedded.path}: {recall_said(embedded)}." for embedded in found.embedded]
+    counts = {len(filters.weights) for filters in found.filters.values()}
+    dead, colour = (
+        ", ".join(f"{letter} {int(getattr(filters, name).sum())}" for letter, filters in found.filters.items())
+        for name in ("dead", "colour_only")
+    )
+    said.append(f"Of {counts.pop()} first-layer filters, dead: {dead}; for colour alone: {colour}.")
+    said += [f"Network {network_name(found, one)}: {recall_said(one)}." for one in found.embedded]
     return said
 
 
@@ -133,45 +138,57 @@ def stages_caption(found: Inspection) -> str:
     )
 
 
+FILTERS_NOTE = (
+    "Left: the sum over the three bands, each divided by its std, which is all that acts on SAR, since its one band "
+    "is given three times. Right: the same filter in colour, grey meaning zero. A filter has the same place in both "
+    f"and in every arm. Struck out: dead, its norm or its batch norm's gain below {DEAD:g} of the median. For colour "
+    f"alone: not dead, but its response to grey is below {100 * COLOUR_ONLY:g} % of what equal bands give; the grey "
+    "share is the median of that. Read: edges, blobs and noise. Do not read: strength, since each filter is scaled "
+    "to its own largest value."
+)
+
+
 def filters_caption(arm: Arm, filters: Filters) -> str:
     """Under the first layer of an arm."""
-    return (
-        f"{arm.letter}: {arm.label}. {filters_said(arm.letter, filters)}. Left: the sum over the three bands, each "
-        "divided by its std, which is all that acts on SAR, since its one band is given three times. Right: the same "
-        "filter in colour, grey meaning zero. A filter has the same place in both and in every arm. Struck out: dead, "
-        f"its norm or its batch norm's gain below {DEAD:g} of the median. For colour alone: not dead, but its response "
-        f"to grey is below {100 * COLOUR_ONLY:g} % of what equal bands give; the grey share is the median of that. "
-        "Read: edges, blobs and noise. Do not read: strength, since each filter is scaled to its own largest value."
-    )
+    return f"{arm.letter}: {arm.label}. {filters_said(filters)}."
 
 
-def filters_said(letter: str, filters: Filters) -> str:
+def filters_said(filters: Filters) -> str:
     """The counts of an arm's first layer."""
     dead, colour = int(filters.dead.sum()), int(filters.colour_only.sum())
     median = 100 * float(np.median(filters.grey_share))
-    return (
-        f"{letter} {dead} of {len(filters.weights)} filters dead, {colour} for colour alone, grey share {median:.0f} %"
-    )
+    return f"{dead} of {len(filters.weights)} filters dead, {colour} for colour alone, grey share {median:.0f} %"
+
+
+MAPS_NOTE = (
+    "By row a stage; first the mean over channels of the absolute activation, then the three channels that vary "
+    "most over the tile, each with its own range. A batch norm is shown before its ReLU. Read: what a stage tells "
+    "apart, such as ships from sea or land from water, or no more than the tile's border. Do not read: brightness "
+    "across panels, since each has its own scale; exact places in deep stages, where a cell sees far more than its "
+    "square; or what a detector will find."
+)
 
 
 def maps_caption(arm: Arm, found: Inspection) -> str:
     """Under the activation maps of an arm."""
-    return (
-        f"{arm.letter}: {arm.label}, on the middle of {found.shown.path.name}. By row a stage; first the mean over "
-        "channels of the absolute activation, then the three channels that vary most over the tile, each with its own "
-        "range. A batch norm is shown before its ReLU. Read: what the stage tells apart, ships from sea, land from "
-        "water, or the tile's border. Do not read: brightness across panels, since each has its own scale; exact "
-        "places in deep stages, where a cell sees far more than its square; or what a detector will find."
-    )
+    return f"{arm.letter}: {arm.label}, on the middle of {found.shown.path.name}."
 
 
-def embedding_caption(embedded: Embedded) -> str:
+EMBEDDINGS_NOTE = (
+    "t-SNE of both modalities together. A line joins the SAR (disc) and the optical patch (square) of a pair; a "
+    "colour is a scene. Read: which points are neighbours: short lines, mixed modalities. Do not read: distances "
+    "between groups, their sizes or their density; t-SNE invents them, and another seed or perplexity draws another "
+    "picture. The recall counts, not the picture."
+)
+
+
+def embedding_caption(found: Inspection, embedded: Embedded) -> str:
     """Under the embeddings of a network."""
     chosen = embedded.chosen
     scenes = f" of {len(set(chosen.scenes))} scenes" if chosen.scenes else ", whose scenes nobody knows"
     text = (
-        f"{embedded.path} (SHA-256 {embedded.sha256[:12]}…): {len(embedded.names)} pairs{scenes}, {SEEN[chosen.test]} "
-        f"({chosen.of:,} to choose from). {recall_said(embedded).capitalize()}. "
+        f"{network_name(found, embedded)}: {embedded.path} (SHA-256 {embedded.sha256}). {len(embedded.names)} "
+        f"pairs{scenes}, {SEEN[chosen.test]} ({chosen.of:,} to choose from). {recall_said(embedded)}. "
     )
     if embedded.points is None:
         return text + (
@@ -179,19 +196,22 @@ def embedding_caption(embedded: Embedded) -> str:
             "install the extra with pip install 'osm-ssd[inspect]'."
         )
     return text + (
-        f"t-SNE of both modalities together, perplexity {embedded.perplexity:g}, seed {embedded.seed}, divergence "
-        f"{embedded.divergence:.2f} in the end. A line joins the SAR (disc) and the optical patch (square) of a pair; "
-        "a colour is a scene. Read: which points are neighbours: short lines, mixed modalities. Do not read: distances "
-        "between groups, their sizes or their density; t-SNE invents them, and another seed or perplexity draws "
-        "another picture. The recall counts, not the picture."
+        f"t-SNE: perplexity {embedded.perplexity:g}, seed {embedded.seed}, divergence {embedded.divergence:.2f} in the "
+        "end."
     )
+
+
+def network_name(found: Inspection, embedded: Embedded) -> str:
+    """The letter of the arm beside whose weights a network lies; else its path."""
+    letters = [arm.letter for arm in found.arms if arm.network_beside == embedded.path]
+    return letters[0] if letters else str(embedded.path)
 
 
 def recall_said(embedded: Embedded) -> str:
     """How well partners find each other among the pairs that are shown."""
     count = len(embedded.names)
     return (
-        f"recall@1 among the {count} pairs shown: SAR to optical {100 * embedded.to_optical.recall_at_1:.1f} %, "
+        f"Recall@1 among the {count} pairs shown: SAR to optical {100 * embedded.to_optical.recall_at_1:.1f} %, "
         f"optical to SAR {100 * embedded.to_sar.recall_at_1:.1f} % (chance {100 / count:.1f} %)"
     )
 
