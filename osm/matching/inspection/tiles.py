@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from osm.data.eight_bit import AUTO, ReadRule, read_sar
-from osm.data.partners import find_files
+from osm.data.images import IMAGE_SUFFIXES
 from osm.data.scene import natural_key
 from osm.errors import DataError
 from osm.files import sha256_file
@@ -54,10 +55,29 @@ def choose_images(given: Sequence[str], count: int) -> tuple[list[Path], int]:
     Raises:
         DataError: There is none.
     """
-    found = {path for text in given for path in find_files("--images", text).values()}
+    found = {path for text in given for path in _find(text)}
     paths = sorted(found, key=lambda path: natural_key(str(path)))
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int))
     return [paths[place] for place in chosen], len(paths)
+
+
+def _find(given: str) -> list[Path]:
+    path = Path(given)
+    if path.is_dir():
+        found = [entry for entry in path.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES]
+    elif path.is_file():
+        return [path]
+    else:
+        found = [Path(name) for name in glob.glob(given, recursive=True)]  # noqa: PTH207
+    visible = [entry for entry in found if entry.is_file() and not entry.name.startswith(".")]
+    if not visible:
+        raise DataError(
+            f"--images {given}",
+            found="a folder without images" if path.is_dir() else "no file of this name",
+            expected="a folder of PNG, JPEG or TIFF images, a glob such as 'scenes/*.tif' or a file",
+            mend="check the path, and put a glob in quotes",
+        )
+    return visible
 
 
 def read_tile(path: Path, size_px: int, radiometry: str = AUTO) -> Tile:
@@ -82,7 +102,8 @@ def read_tile(path: Path, size_px: int, radiometry: str = AUTO) -> Tile:
         )
     sides = [min(length, size_px) // BLOCK_PX * BLOCK_PX for length in (height_px, width_px)]
     row, column = ((length - side) // 2 for length, side in zip((height_px, width_px), sides, strict=True))
-    pixels = np.ascontiguousarray(whole.pixels[row : row + sides[0], column : column + sides[1]])
+    # a copy: what a decoder hands over may be read-only
+    pixels = whole.pixels[row : row + sides[0], column : column + sides[1]].copy()
     return Tile(path, sha256_file(path), pixels, str(whole.radiometry))
 
 
