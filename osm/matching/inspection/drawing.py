@@ -23,6 +23,8 @@ Bytes = npt.NDArray[np.uint8]
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 #: Narrow, so that letters are still 9 px high where a phone shows the figure 360 px wide.
 _WIDTH_IN = 4.2
+#: Percent of the values of a map that lie within its scale.
+_SHARE = 99.5
 
 
 def heat_table(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]]) -> Figure:
@@ -46,8 +48,8 @@ def heat_table(rows: Sequence[str], columns: Sequence[str], values: Sequence[Seq
                 j, i, "–" if value is None else f"{value:.2f}", ha="center", va="center", fontsize=FONT_PT,
                 color="white" if light else "black",
             )  # fmt: skip
-    axes.set_xticks(range(len(columns)), [_on_two_lines(name) for name in columns], fontsize=FONT_PT)
-    axes.set_yticks(range(len(rows)), rows, fontsize=FONT_PT)
+    axes.set_xticks(range(len(columns)), [_short_stage(name) for name in columns], fontsize=FONT_PT)
+    axes.set_yticks(range(len(rows)), [_short_stage(name) for name in rows], fontsize=FONT_PT)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     for spine in axes.spines.values():
@@ -97,15 +99,15 @@ def map_sheet(tile: Bytes, stages: Sequence[StageActivation]) -> Figure:
     _image(first, tile, "the tile", cmap="gray", vmin=0, vmax=255)
     _scales(figure, grid[0, 1:])
     for line, stage in enumerate(stages, start=1):
-        top = float(stage.mean_abs.max())
+        top = _limit(stage.mean_abs)
         axes = figure.add_subplot(grid[line, 0])
-        _image(axes, upsample(stage.mean_abs, *tile.shape), f"mean, to {top:.2g}", cmap="magma", vmin=0, vmax=top or 1)
-        axes.set_ylabel(stage.stage, fontsize=FONT_PT - 1, color=INK, labelpad=2)
+        _image(axes, upsample(stage.mean_abs, *tile.shape), f"mean, to {top:.2g}", cmap="magma", vmin=0, vmax=top)
+        axes.set_ylabel(_short_stage(stage.stage), fontsize=FONT_PT - 1, color=INK, labelpad=2)
         for place, (number, values) in enumerate(zip(stage.channels, stage.strongest, strict=True), start=1):
             axes = figure.add_subplot(grid[line, place])
-            limit = float(np.abs(values).max())
+            limit = _limit(values)
             title = f"#{number}, ±{limit:.2g}"
-            _image(axes, upsample(values, *tile.shape), title, cmap="PuOr", vmin=-(limit or 1), vmax=limit or 1)
+            _image(axes, upsample(values, *tile.shape), title, cmap="PuOr", vmin=-limit, vmax=limit)
     return figure
 
 
@@ -146,8 +148,15 @@ def embedding_chart(embedded: Embedded) -> Figure:
     return figure
 
 
-def _on_two_lines(name: str) -> str:
-    return name.replace("_block", "_\nblock")
+def _short_stage(name: str) -> str:
+    """Darknet's stages have long names, and columns are narrow."""
+    return name.replace("conv_res_block", "block")
+
+
+def _limit(values: npt.NDArray[np.float32]) -> float:
+    """Where the scale of a map ends: a few bright points would make all else pale."""
+    sizes = np.abs(values)
+    return float(np.percentile(sizes, _SHARE)) or float(sizes.max()) or 1.0
 
 
 def _to_unit(pictures: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -188,8 +197,8 @@ def _scales(figure: Figure, place: Any) -> None:
     """The two scales of colour, beside the tile."""
     grid = place.subgridspec(5, 1, height_ratios=[0.7, 0.5, 1.2, 0.5, 1.2])
     for row, (shades, ends, words) in enumerate((
-        ("magma", ("0", "its largest"), "mean over channels of |activation|"),
-        ("PuOr", ("–largest", "0", "+largest"), "one channel"),
+        ("magma", ("0", "its limit"), "mean over channels of |activation|"),
+        ("PuOr", ("–limit", "0", "+limit"), "one channel"),
     )):  # fmt: skip
         axes = figure.add_subplot(grid[1 + 2 * row])
         axes.imshow(np.linspace(0, 1, 256)[None], cmap=shades, aspect="auto")

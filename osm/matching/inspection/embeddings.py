@@ -113,7 +113,7 @@ def embed_pairs(path: Path, pairs: PairSource, seed: int, device: str = "cpu") -
     sar = matcher.embed_sar(pairs.sar_patches(indices)[:, middle, middle])
     optical = matcher.embed_optical(pairs.optical_patches(indices)[:, middle, middle])
     to_optical, to_sar = ranks(sar, optical)
-    perplexity = min(30.0, (2 * len(indices) - 1) / 3)
+    perplexity = float(min(30, (2 * len(indices) - 1) // 3))
     points, divergence = project(sar, optical, perplexity, seed)
     names = tuple(pairs.names[index] for index in indices)
     return Embedded(
