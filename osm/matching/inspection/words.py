@@ -125,8 +125,8 @@ def cka_caption(found: Inspection) -> str:
         f"most one cell a block of 32 px was drawn (seed {found.wanted.seed}); all arms and stages are compared at the "
         "same places, channels as features. Read: 1 means that one arm's channels are a rotation of the other's, up to "
         "one scale; the small number is what is left when the cells of one are shuffled: near it is no likeness. "
-        "Do not read: that the less alike arm is the better or the worse one, or that 0.9 is close: a few channels of "
-        "high variance decide most of it."
+        "Do not read: that the less alike arm is the better or the worse one, or that 0.9 is close: channels of high "
+        "variance decide most of it, and two random draws, which pass on little but brightness, are much alike too."
     )
 
 
