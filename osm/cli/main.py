@@ -14,6 +14,7 @@ from osm.cli.compare import compare
 from osm.cli.demo import demo
 from osm.cli.doctor import doctor
 from osm.cli.finetune import finetune
+from osm.cli.inspect import inspect
 from osm.cli.pretrain import pretrain
 from osm.cli.probe import probe
 from osm.errors import OSMError
@@ -50,6 +51,7 @@ app.add_typer(simulate.app, name="simulate")
 app.add_typer(data.app, name="data")
 app.command("pretrain")(pretrain)
 app.add_typer(match.app, name="match")
+app.command("inspect")(inspect)
 app.command("finetune")(finetune)
 app.command("probe")(probe)
 app.command("compare")(compare)

@@ -93,7 +93,9 @@ class Matcher:
         self.sha256 = sha256
         self.device = torch.device(device)
         self._branches = branches.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._prepare = PairPreprocessor(card.input.mean, card.input.std, contract.size_px).to(self.device)
+        # a network that was trained on windows of patches is shown the middle one, as its evaluation was
+        view = {"crop_px": card.config.get("augment", {}).get("crop_px", 0)}
+        self._prepare = PairPreprocessor(card.input.mean, card.input.std, contract.size_px, view).to(self.device)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "cpu") -> Matcher:

@@ -22,7 +22,8 @@ def run(*arguments: str, code: str = MAIN) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command():
     result = run("--help")
     assert result.returncode == 0
-    for command in ("doctor", "demo", "simulate", "data", "pretrain", "match", "finetune", "probe", "compare"):
+    commands = "doctor demo simulate data pretrain match inspect finetune probe compare"
+    for command in commands.split():
         assert f" {command} " in result.stdout
 
 

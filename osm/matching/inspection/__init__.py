@@ -1,0 +1,1 @@
+"""What the SAR branch learned, to look at: filters, similarity of stages, activations, embeddings, one page."""
