@@ -114,3 +114,16 @@ def test_a_device_that_is_not_here_is_refused():
     assert pick_device("auto") in ("cpu", "cuda")
     with pytest.raises(ConfigError, match="--device"):
         pick_device("nonsense")
+
+
+def test_a_network_trained_on_windows_is_shown_the_middle_of_a_patch(file, patches, tmp_path):
+    tensors, card = read_export(file)
+    contract = {**card.matching, "size_px": 48}
+    for name, crop_px in (("windows", 48), ("whole", 0)):
+        settings = {**card.config, "augment": {**card.config["augment"], "crop_px": crop_px}}
+        export_tensors(tmp_path / f"{name}.safetensors", tensors, replace(card, config=settings, matching=contract))
+    windows, whole = (Matcher.load(tmp_path / f"{name}.safetensors") for name in ("windows", "whole"))
+    for modality, stored in zip(("sar", "optical"), patches, strict=True):
+        middles = [patch[8:56, 8:56] for patch in stored]
+        assert np.array_equal(windows.embed(stored, modality), whole.embed(middles, modality))
+        assert not np.allclose(windows.embed(stored, modality), whole.embed(stored, modality))

@@ -106,12 +106,8 @@ def embed_pairs(path: Path, pairs: PairSource, seed: int, device: str = "cpu") -
             mend="give pairs of that size, or leave --pairs out",
         )
     indices = chosen.indices.tolist()
-    # as in its evaluation: at the ground resolution that it was trained at
-    seen_px = int(matcher.card.config.get("augment", {}).get("crop_px", 0)) or patch_px
-    begin = (patch_px - seen_px) // 2
-    middle = slice(begin, begin + seen_px)
-    sar = matcher.embed_sar(pairs.sar_patches(indices)[:, middle, middle])
-    optical = matcher.embed_optical(pairs.optical_patches(indices)[:, middle, middle])
+    sar = matcher.embed_sar(pairs.sar_patches(indices))
+    optical = matcher.embed_optical(pairs.optical_patches(indices))
     to_optical, to_sar = ranks(sar, optical)
     perplexity = float(min(30, (2 * len(indices) - 1) // 3))
     points, divergence = project(sar, optical, perplexity, seed)
