@@ -31,6 +31,13 @@ def compare(
         Path | None, typer.Option("--work-dir", help="Folder for all output; work_dirs/compare_<config> if not given.")
     ] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", min=0, help="Seeds in place of the config's.")] = None,
+    allow_contract_mismatch: Annotated[
+        bool,
+        typer.Option(
+            "--allow-contract-mismatch",
+            help="Take weights that were trained on other input (bands, bits, statistics, radiometry); it is noted.",
+        ),
+    ] = False,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting of every detector, e.g. train.epochs=5."),
@@ -43,7 +50,13 @@ def compare(
     from osm.compare.plan import gather_arms, make_plan
 
     folder = work_dir or Path("work_dirs") / f"compare_{config.stem}"
-    plan = make_plan(config, gather_arms(arm or []), seeds=seed, overrides=parse_settings(set_))
+    plan = make_plan(
+        config,
+        gather_arms(arm or []),
+        seeds=seed,
+        overrides=parse_settings(set_),
+        allow_contract_mismatch=allow_contract_mismatch,
+    )
     run_and_report(plan, data_root, folder)
 
 

@@ -29,6 +29,13 @@ def finetune(
             "--min-coverage", min=0.0, max=1.0, help="Least fraction of the backbone's tensors the weights must fill."
         ),
     ] = 1.0,
+    allow_contract_mismatch: Annotated[
+        bool,
+        typer.Option(
+            "--allow-contract-mismatch",
+            help="Take weights that were trained on other input (bands, bits, statistics, radiometry); it is noted.",
+        ),
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Discard the run that is in the work folder.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")] = False,
@@ -61,6 +68,7 @@ def finetune(
             work_dir=folder,
             seed=seed,
             min_coverage=min_coverage,
+            allow_contract_mismatch=allow_contract_mismatch,
             resume=resume,
             launcher=launcher,
             tensorboard=tensorboard,

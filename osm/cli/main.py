@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from osm import __version__
-from osm.cli import data, match, simulate
+from osm.cli import certificate, data, match, simulate
 from osm.cli.compare import compare
 from osm.cli.demo import demo
 from osm.cli.doctor import doctor
@@ -53,6 +53,7 @@ app.add_typer(match.app, name="match")
 app.command("finetune")(finetune)
 app.command("probe")(probe)
 app.command("compare")(compare)
+app.add_typer(certificate.app, name="certificate")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -77,6 +77,7 @@ def _run_cell(
         work_dir=folder,
         seed=cell.seed,
         min_coverage=cell.min_coverage,
+        allow_contract_mismatch=cell.allow_contract_mismatch,
         cache=work_dir / "cache",
         keep_weights=False,
         progress=progress,

@@ -110,6 +110,7 @@ def finetune(
     work_dir: Path,
     seed: int = 0,
     min_coverage: float = 1.0,
+    allow_contract_mismatch: bool = False,
     cache: Path | None = None,
     keep_weights: bool = True,
     resume: bool = False,
@@ -129,6 +130,7 @@ def finetune(
         work_dir: Where to write.
         seed: Seed of the random weights, the order of tiles and their turns.
         min_coverage: Least fraction of the backbone's tensors that the weights must fill.
+        allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
         cache: Folder of decoded scenes, shared by runs; below ``work_dir`` if None.
         keep_weights: Whether to write the detector.
         resume: Continue from the last checkpoint in ``work_dir``, if there is one.
@@ -153,6 +155,7 @@ def finetune(
         work_dir=work_dir,
         seed=seed,
         min_coverage=min_coverage,
+        allow_contract_mismatch=allow_contract_mismatch,
         resume=resume,
         launcher=launcher,
         tensorboard=tensorboard,

@@ -57,6 +57,7 @@ def train_and_search(
     work_dir: Path,
     seed: int,
     min_coverage: float,
+    allow_contract_mismatch: bool = False,
     resume: bool = False,
     launcher: str = "none",
     tensorboard: bool = False,
@@ -75,6 +76,7 @@ def train_and_search(
         work_dir: Where to write.
         seed: As in ``finetune``, like all that follows.
         min_coverage: Least fraction of the backbone's tensors that the weights must fill.
+        allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
         resume: Continue from the last checkpoint in ``work_dir``.
         launcher: ``none``, ``pytorch`` or ``slurm``.
         tensorboard: Whether to write TensorBoard events too.
@@ -89,7 +91,15 @@ def train_and_search(
 
     weights = imagenet_weights(recipe.architecture) if str(init) == "imagenet" else init.path
     open_log(work_dir / "train.log")
-    model, certificate = build_detector(recipe, seed=seed, weights=weights, min_coverage=min_coverage)
+    model, certificate = build_detector(
+        recipe,
+        seed=seed,
+        weights=weights,
+        min_coverage=min_coverage,
+        allow_contract_mismatch=allow_contract_mismatch,
+    )
+    if resume:
+        certificate = certificate.resumed(work_dir / CERTIFICATE)
     certificate.write(work_dir / CERTIFICATE)
 
     tiles = training_tiles(train_scenes, recipe.data)
@@ -136,7 +146,8 @@ def _runner(
     from osm.compat.runner import QuietRunner
     from osm.detection.dataset import TileDataset, TurningSampler
     from osm.detection.engine import optim_wrapper, schedulers
-    from osm.detection.hooks import CertificateHook, CurveHook
+    from osm.detection.hooks import CurveHook
+    from osm.transfer.step0 import CertificateHook
 
     trust_mmengine_checkpoints()
     with atomic_path(work_dir / CONFIG) as temporary:
@@ -172,7 +183,7 @@ def _runner(
         param_scheduler=schedulers(settings, len(loader)),
         default_hooks={"checkpoint": checkpoint, "logger": {"type": "LoggerHook", "interval": 10}},
         custom_hooks=[
-            CertificateHook(certificate),
+            CertificateHook(certificate, work_dir / CERTIFICATE),
             CurveHook(work_dir / TRAINING, lambda done, total: progress("train", done, total)),
         ],
         visualizer={"type": "Visualizer", "vis_backends": backends},
