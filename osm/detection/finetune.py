@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import time
@@ -16,8 +17,9 @@ from osm.detection.recipe import Recipe
 from osm.detection.tiles import SceneStore, training_scenes
 from osm.detection.train import CERTIFICATE, CHECKPOINTS, CONFIG, TRAINING, Progress, train_and_search
 from osm.errors import ConfigError, DataError
-from osm.files import atomic_path, write_json
+from osm.files import write_json
 from osm.transfer.certificate import Certificate
+from osm.transfer.export import write_safetensors
 
 if TYPE_CHECKING:
     from mmengine.model import BaseModel
@@ -186,11 +188,4 @@ def _figures(found: AP) -> dict[str, float | None]:
 
 
 def _save(model: BaseModel, path: Path, recipe: Recipe) -> None:
-    import json
-
-    from safetensors.torch import save_file
-
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    settings = json.dumps(recipe.settings(), default=str)
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"osm.recipe": settings})
+    write_safetensors(path, model.state_dict(), {"osm.recipe": json.dumps(recipe.settings(), default=str)})

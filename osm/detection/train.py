@@ -142,7 +142,7 @@ def _runner(
     from torch.utils.data import DataLoader
 
     import osm.compat.amp  # noqa: F401  (registers the optimiser wrapper)
-    from osm.compat.checkpoints import trust_mmengine_checkpoints
+    from osm.compat.checkpoints import WHOLE_FILES, trust_mmengine_checkpoints
     from osm.compat.runner import QuietRunner
     from osm.detection.dataset import TileDataset, TurningSampler
     from osm.detection.engine import optim_wrapper, schedulers
@@ -167,8 +167,9 @@ def _runner(
         checkpoint = {
             "type": "CheckpointHook",
             "interval": settings.checkpoint_epochs,
-            "max_keep_ckpts": 1,
+            "max_keep_ckpts": 2,  # the older is removed before the newest is written
             "out_dir": str(work_dir / CHECKPOINTS),
+            "backend_args": {"backend": WHOLE_FILES},
         }
     backends = [{"type": "LocalVisBackend"}] + ([{"type": "TensorboardVisBackend"}] if tensorboard else [])
     last = _last_checkpoint(work_dir / CHECKPOINTS) if resume else None
@@ -198,5 +199,7 @@ def _runner(
 
 
 def _last_checkpoint(folder: Path) -> Path | None:
-    pointers = list(folder.rglob("last_checkpoint"))
-    return Path(pointers[0].read_text().strip()) if pointers else None
+    # by their names: what mmengine writes about which is the last can be half written, or of a folder since moved
+    found = [(path.stem.removeprefix("epoch_"), path) for path in folder.rglob("epoch_*.pth")]
+    numbered = sorted((int(epoch), path) for epoch, path in found if epoch.isdigit())
+    return numbered[-1][1] if numbered else None
