@@ -10,6 +10,7 @@ import typer
 
 from osm import __version__
 from osm.cli import certificate, data, match, simulate
+from osm.cli.card import card
 from osm.cli.compare import compare
 from osm.cli.demo import demo
 from osm.cli.doctor import doctor
@@ -54,6 +55,7 @@ app.command("finetune")(finetune)
 app.command("probe")(probe)
 app.command("compare")(compare)
 app.add_typer(certificate.app, name="certificate")
+app.command("card")(card)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,8 +11,8 @@ from osm.transfer.card import Card, InputContract
 
 #: Said of weights without a card, whose contract nobody wrote down.
 NO_CARD = "unknown (no card; ImageNet photographs, where these are published weights)"
-#: Said of cards that name what the weights were trained on in ``data["photographs"]``.
-PHOTOGRAPHS = "unknown (photographs: {})"
+#: Said of weights that came from another framework's file: their card is ours, their training is not.
+IMPORTED = "unknown (imported from {}; ImageNet photographs, where these are published weights)"
 #: Said of a backbone that no file filled.
 RANDOM = "none (random start)"
 CARD = "card"
@@ -129,8 +129,8 @@ def check_contract(path: str | Path, card: Card | None, target: InputContract, *
     """
     if card is None:
         return ContractCheck(None, NO_CARD, target)
-    if photographs := card.data.get("photographs"):
-        return ContractCheck(None, PHOTOGRAPHS.format(photographs), target)
+    if origin := card.start.get("imported_from"):
+        return ContractCheck(None, IMPORTED.format(origin), target)
     mismatches, notes = compare_contracts(card.input, target)
     if mismatches and not allowed:
         raise WeightsError(

@@ -22,7 +22,7 @@ DIGEST_KEY = "osm.sha256"
 #: SHA-256 over all other texts of a file, its card and the digest of its tensors included.
 TEXTS_KEY = "osm.texts_sha256"
 #: Texts of files from before there was ``TEXTS_KEY``; any other name in one of them is a damaged name.
-_EARLIER_KEYS = {CARD_KEY, DIGEST_KEY, "osm.index", "format"}
+_EARLIER_KEYS = {CARD_KEY, DIGEST_KEY, "osm.index", "osm.export", "format"}
 
 
 def tensor_sha256(tensor: torch.Tensor) -> str:

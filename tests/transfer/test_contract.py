@@ -70,14 +70,12 @@ def test_disagreement_is_mutual_and_nobody_disagrees_with_himself(one, other):
     assert bool(found or notes) == (one != other)
 
 
-def test_weights_without_a_card_are_called_unknown_and_do_not_stop(tmp_path):
+def test_weights_without_a_card_of_their_training_are_called_unknown_and_do_not_stop(tmp_path):
     check = check_contract("w.pth", None, PLAIN, allowed=False)
     assert check.agree is None
     assert "ImageNet photographs" in check.source_said
-    imported = Card("resnet18", PLAIN, data={"photographs": "ImageNet-1k"})
-    assert (
-        "photographs: ImageNet-1k" in check_contract("w", imported, replace(PLAIN, bands=3), allowed=False).source_said
-    )
+    imported = Card("resnet18", PLAIN, start={"imported_from": "timm"})
+    assert "imported from timm" in check_contract("w", imported, replace(PLAIN, bands=3), allowed=False).source_said
 
 
 def test_a_mismatch_stops_in_one_line_and_leaves_the_backbone_alone(tmp_path):
