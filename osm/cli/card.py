@@ -76,7 +76,8 @@ def show(card: Card, sha256: str, out: Console) -> None:
     )
     train, model = card.config.get("train", {}), card.config.get("model", {})
     loss = model.get("loss")
-    recipe = [("start", card.start.get("source") or "a random draw"), ("coverage of it", card.start.get("coverage"))]
+    source = card.start.get("source")
+    recipe = [("start", source or "a random draw"), ("filled by it", card.start.get("coverage") if source else None)]
     recipe += [("objective", loss.get("type") if isinstance(loss, dict) else loss)]
     recipe += [(name.replace("_", " "), train.get(name)) for name in ("epochs", "batch_size", "schedule", "seed")]
     _rows(out, "Recipe", [(name, value) for name, value in recipe if value is not None])
@@ -85,7 +86,7 @@ def show(card: Card, sha256: str, out: Console) -> None:
         out,
         "Matching figures",
         [
-            *((f"threshold {row[0]}", f"accuracy {row[1]}, precision {row[2]}, recall {row[3]}") for row in rows),
+            *((f"at {at}", f"accuracy {one}, precision {two}, recall {three}") for at, one, two, three, _ in rows),
             *([("AUC", f"{card.metrics['auc']:.3f}")] if "auc" in card.metrics else []),
             *([("measured on", rows[0][4])] if rows else []),
         ],
@@ -104,7 +105,7 @@ def _rows(out: Console, title: str, rows: list[tuple[str, Any]]) -> None:
     if title:
         out.print(f"\n[bold]{title}[/bold]")
     grid = Table.grid(padding=(0, 2))
-    grid.add_column()
+    grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in rows:
         grid.add_row(Text(name, style="dim"), Text(str(value)))

@@ -111,15 +111,15 @@ def _parts(content: Mapping[str, Any]) -> list[RenderableType]:
 
     parts: list[RenderableType] = [_facts(content)]
     if content.get("stages"):
-        parts += ["", _stages(content["stages"])]
+        parts.append(_stages(content["stages"]))
     random = list(content.get("random", ()))
     filled = list(content.get("filled", ()))
     unused = list(content.get("unused", ()))
-    parts += ["", Text(f"stayed random: {_modules(random) if filled else 'all of it'}")]
+    parts += [Text(f"stayed random: {_modules(random) if filled else 'all of it'}")]
     if unused:
         parts.append(Text(f"in the file and not needed: {_some(unused)}"))
     if content.get("contract"):
-        parts += ["", *_contract(content["contract"])]
+        parts += _contract(content["contract"])
     if "schema" not in content:
         parts += ["", Text("Written before there was a schema: stages, contract and step 0 were not recorded.")]
     return parts
@@ -134,13 +134,14 @@ def _facts(content: Mapping[str, Any]) -> Table:
     grid.add_column(overflow="fold")
     total = len(content["filled"]) + len(content["random"])
     rows = [
-        ("backbone", str(content["architecture"]) + (f" of {content['target']}" if content.get("target") else "")),
+        ("backbone", str(content["architecture"])),
+        *([("part of", str(content["target"]))] if content.get("target") else []),
         ("source", str(content["source"] or "none: a random start")),
     ]
     if content.get("source_sha256"):
         rows.append(("its SHA-256", content["source_sha256"]))
     # a fraction just below 1 must not be rounded to all
-    share = f"{int(1000 * content['coverage']) / 10:.1f} %"
+    share = _percent(content["coverage"])
     least = f", at least {100 * content.get('min_coverage', 0):g} % asked for" if content["source"] else ""
     rows.append(("coverage", f"{len(content['filled'])} of {total} tensors ({share}{least})"))
     step0 = content.get("step0")
@@ -169,10 +170,10 @@ def _stages(stages: Sequence[Mapping[str, Any]]) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_footer=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("stage", no_wrap=True)
-    for name in ("tensors", "filled", "parameters", "filled", "frozen", "BN in eval"):
-        table.add_column(name, justify="right")
+    for name in ("tensors filled", "parameters", "filled", "frozen", "BN in eval"):  # BN: batch norm
+        table.add_column(name, justify="right", no_wrap=True)
     sums = dict.fromkeys([key for key in stages[0] if key != "name"], 0)
     for stage in stages:
         for key in sums:
@@ -187,10 +188,9 @@ def _stage(stage: Mapping[str, Any]) -> list[str]:
     norms = f"{stage['norms_eval']} of {stage['norms']}" if stage["norms"] else "–"
     return [
         str(stage["name"]),
-        f"{stage['tensors']:,}",
-        f"{stage['tensors_filled']:,}",
+        f"{stage['tensors_filled']} of {stage['tensors']}",
         f"{stage['parameters']:,}",
-        f"{stage['parameters_filled']:,}",
+        _percent(stage["parameters_filled"] / stage["parameters"] if stage["parameters"] else 1.0),
         f"{stage['parameters_frozen']:,}",
         norms,
     ]
@@ -226,6 +226,11 @@ def _contract(contract: Mapping[str, Any]) -> list[RenderableType]:
 def shown(value: Any) -> str:
     """An entry of an input contract."""
     return ", ".join(f"{entry:g}" for entry in value) if isinstance(value, list | tuple) else str(value)
+
+
+def _percent(fraction: float) -> str:
+    # what is just below 1 must not be rounded to all
+    return f"{int(1000 * fraction) / 10:g} %"
 
 
 def _modules(keys: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from osm.detection.recipe import Recipe
 from osm.detection.tiles import SceneStore, training_scenes
 from osm.detection.train import CERTIFICATE, CHECKPOINTS, CONFIG, TRAINING, Progress, train_and_search
 from osm.errors import ConfigError, DataError
-from osm.files import write_json
+from osm.files import digests, write_sealed
 from osm.transfer.certificate import Certificate
 from osm.transfer.export import write_safetensors
 
@@ -174,9 +174,15 @@ def finetune(
         train_tiles=trained.train_tiles,
         seconds=time.monotonic() - started,
     )
-    write_json(
+    write_sealed(
         work_dir / METRICS,
-        {"detector": recipe.detector, "init": str(init), "seed": seed, **result.to_json()},
+        {
+            "detector": recipe.detector,
+            "init": str(init),
+            "seed": seed,
+            **result.to_json(),
+            "files": digests(work_dir, (PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS)),
+        },
     )
     shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
     return result

@@ -151,6 +151,7 @@ def _data(card: Card) -> str:
         ("scenes", "scenes"),
         ("patch_px", "patch, px"),
     )
+    data = {**data, "patch_px": " × ".join(map(str, data["patch_px"]))} if data.get("patch_px") else data
     rows = [("folder", data["root"])] if "root" in data else []
     rows += [(shown, data[key]) for key, shown in names if data.get(key) is not None]
     rows.append(("simulated", "yes" if data.get("simulated") else "no" if "simulated" in data else UNKNOWN))
@@ -206,10 +207,12 @@ def figures(card: Card) -> list[tuple[str, str, str, str, str]]:
     count, split = data.get("test_pairs"), data.get("split", UNKNOWN)
     of = f"{count:,} matches, {count:,} non-matches; split {split}" if count else f"number unknown; split {split}"
     rows = []
-    for name, values in (("fixed", metrics), ("chosen on training pairs", metrics.get("at_chosen_threshold", {}))):
+    for name, values in (("fixed", metrics), ("chosen in training", metrics.get("at_chosen_threshold", {}))):
         if "accuracy" in values:
             limit = f"{values['threshold']:.3f} ({name})" if "threshold" in values else name
             shown = [f"{values[key]:.3f}" if key in values else "–" for key in ("accuracy", "precision", "recall")]
+            if values.get("predicted_matches") == 0:
+                shown[1] = "– (no match)"
             rows.append((limit, shown[0], shown[1], shown[2], of))
     return rows
 
