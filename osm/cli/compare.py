@@ -35,7 +35,7 @@ def compare(
         bool,
         typer.Option(
             "--allow-contract-mismatch",
-            help="Take weights that were trained on other input (bands, bits, statistics, radiometry); it is noted.",
+            help="Take weights that were trained on other bands, bits, statistics or radiometry; it is noted.",
         ),
     ] = False,
     set_: Annotated[
@@ -46,6 +46,8 @@ def compare(
     """Fine-tune every detector from every arm with every seed, and report the AP of each.
 
     Run it again after an interruption: finished cells are kept.
+
+    Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
     from osm.compare.plan import gather_arms, make_plan
 

@@ -33,7 +33,7 @@ def finetune(
         bool,
         typer.Option(
             "--allow-contract-mismatch",
-            help="Take weights that were trained on other input (bands, bits, statistics, radiometry); it is noted.",
+            help="Take weights that were trained on other bands, bits, statistics or radiometry; it is noted.",
         ),
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
@@ -50,6 +50,8 @@ def finetune(
 
     Writes metrics.json, predictions.json, certificate.json, training.json, the detector and the log into
     the work folder.
+
+    Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
     from osm.detection.arms import parse_init
     from osm.detection.finetune import finetune as run

@@ -40,7 +40,7 @@ def pretrain(
         bool,
         typer.Option(
             "--allow-contract-mismatch",
-            help="Take weights that were trained on other input (bands, bits, statistics, radiometry); it is noted.",
+            help="Take weights that were trained on other bands, bits, statistics or radiometry; it is noted.",
         ),
     ] = False,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of the config's train.seed.")] = None,
@@ -58,6 +58,8 @@ def pretrain(
 
     Writes sar_backbone.safetensors, bridge_network.safetensors (for osm match), report.md, metrics.json, a certificate
     a branch and the log into the work folder.
+
+    Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
     from osm.matching.pretrain import pretrain as run
 

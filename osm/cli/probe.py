@@ -57,7 +57,7 @@ def probe(
         bool,
         typer.Option(
             "--allow-contract-mismatch",
-            help="Take weights that were trained on other input (bands, bits, statistics, radiometry); it is noted.",
+            help="Take weights that were trained on other bands, bits, statistics or radiometry; it is noted.",
         ),
     ] = False,
     set_: Annotated[
@@ -67,6 +67,8 @@ def probe(
     """Train a small detector on few labels from every start, and print the AP50 of each with its spread.
 
     Run it again after an interruption, or with more starts or seeds: finished runs are kept. Writes probe.json.
+
+    Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
     from osm.configs import config_path
     from osm.detection.probe import probe_starts
