@@ -7,12 +7,15 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from osm.errors import DataError, OSMError
+
+#: Entry of a JSON object that holds the SHA-256 of all others.
+SEAL = "sha256"
 
 
 @contextmanager
@@ -63,8 +66,39 @@ def read_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(path, found="no such file", expected="a JSON file", mend="check the path") from error
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(path, found=f"broken JSON ({error})", expected="a JSON file", mend="write it again") from error
+
+
+def content_sha256(value: Mapping[str, Any]) -> str:
+    """SHA-256 of a JSON object's content, its own entry ``sha256`` left aside, however the text is laid out."""
+    rest = {key: entry for key, entry in value.items() if key != SEAL}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_sealed(path: str | Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object with the SHA-256 of its content inside, atomically."""
+    write_json(path, {**value, SEAL: content_sha256(value)})
+
+
+def check_seal(path: str | Path, value: Any) -> None:
+    """Make sure that a JSON object is what ``write_sealed`` wrote.
+
+    Raises:
+        DataError: It has no SHA-256, or another content.
+    """
+    sealed = value.get(SEAL) if isinstance(value, dict) else None
+    if not isinstance(sealed, str):
+        raise DataError(path, found="no SHA-256 in it", expected="one, as written", mend="copy or write it again")
+    found = content_sha256(value)
+    if found != sealed:
+        raise DataError(
+            path,
+            found=f"a content with SHA-256 {found[:12]}…",
+            expected=f"{sealed[:12]}… as written",
+            mend="the file was changed or damaged: copy or write it again",
+        )
 
 
 def sha256_file(path: str | Path) -> str:
@@ -74,6 +108,11 @@ def sha256_file(path: str | Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the files of these names that are there, by name."""
+    return {name: sha256_file(folder / name) for name in names if (folder / name).is_file()}
 
 
 class InUseError(OSMError):

@@ -32,6 +32,13 @@ def compare(
         Path | None, typer.Option("--work-dir", help="Folder for all output; work_dirs/compare_<config> if not given.")
     ] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", min=0, help="Seeds in place of the config's.")] = None,
+    allow_contract_mismatch: Annotated[
+        bool,
+        typer.Option(
+            "--allow-contract-mismatch",
+            help="Take weights that were trained on other bands, bits, statistics or radiometry; it is noted.",
+        ),
+    ] = False,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting of every detector, e.g. train.epochs=5."),
@@ -62,6 +69,8 @@ def compare(
 
     Run it again after an interruption, with or without --resume: finished cells are kept, and a lost process or node
     costs the cells that it had under way.
+
+    Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
     from osm.compare.plan import gather_arms, make_plan
 
@@ -69,7 +78,13 @@ def compare(
     where = choose_dispatch(executor, jobs, parse_settings(cluster))
     if resume:
         check_begun(folder)
-    plan = make_plan(config, gather_arms(arm or []), seeds=seed, overrides=parse_settings(set_))
+    plan = make_plan(
+        config,
+        gather_arms(arm or []),
+        seeds=seed,
+        overrides=parse_settings(set_),
+        allow_contract_mismatch=allow_contract_mismatch,
+    )
     run_and_report(plan, data_root, folder, where)
 
 

@@ -29,6 +29,13 @@ def finetune(
             "--min-coverage", min=0.0, max=1.0, help="Least fraction of the backbone's tensors the weights must fill."
         ),
     ] = 1.0,
+    allow_contract_mismatch: Annotated[
+        bool,
+        typer.Option(
+            "--allow-contract-mismatch",
+            help="Take weights that were trained on other bands, bits, statistics or radiometry; it is noted.",
+        ),
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Discard the run that is in the work folder.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")] = False,
@@ -43,6 +50,8 @@ def finetune(
 
     Writes metrics.json, predictions.json, certificate.json, training.json, the detector and the log into
     the work folder.
+
+    Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
     from osm.detection.arms import parse_init
     from osm.detection.finetune import finetune as run
@@ -61,6 +70,7 @@ def finetune(
             work_dir=folder,
             seed=seed,
             min_coverage=min_coverage,
+            allow_contract_mismatch=allow_contract_mismatch,
             resume=resume,
             launcher=launcher,
             tensorboard=tensorboard,

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from osm import __version__
-from osm.cli import data, match, simulate
+from osm.cli import certificate, data, match, simulate
+from osm.cli.card import card
 from osm.cli.compare import compare
 from osm.cli.demo import demo
 from osm.cli.doctor import doctor
@@ -55,6 +56,8 @@ app.command("inspect")(inspect)
 app.command("finetune")(finetune)
 app.command("probe")(probe)
 app.command("compare")(compare)
+app.add_typer(certificate.app, name="certificate")
+app.command("card")(card)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -36,6 +36,13 @@ def pretrain(
     probe_config: Annotated[
         Path | None, typer.Option("--probe-config", help="Config of that probe; configs/probe/ssdd.py if not given.")
     ] = None,
+    allow_contract_mismatch: Annotated[
+        bool,
+        typer.Option(
+            "--allow-contract-mismatch",
+            help="Take weights that were trained on other bands, bits, statistics or radiometry; it is noted.",
+        ),
+    ] = False,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of the config's train.seed.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Discard the run that is in the work folder.")] = False,
@@ -51,6 +58,8 @@ def pretrain(
 
     Writes sar_backbone.safetensors, bridge_network.safetensors (for osm match), report.md, metrics.json, a certificate
     a branch and the log into the work folder.
+
+    Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
     from osm.matching.pretrain import pretrain as run
 
@@ -60,7 +69,10 @@ def pretrain(
         work_dir=work_dir,
         init=init,
         target_root=target_root,
-        judge=None if probe_root is None else probe_judge(probe_root, probe_config, work_dir / "probe"),
+        judge=None
+        if probe_root is None
+        else probe_judge(probe_root, probe_config, work_dir / "probe", allow_contract_mismatch),
+        allow_contract_mismatch=allow_contract_mismatch,
         seed=seed,
         resume=resume,
         overwrite=overwrite,
@@ -70,13 +82,16 @@ def pretrain(
     )
 
 
-def probe_judge(data_root: Path, config: Path | None, work_dir: Path) -> Callable[[Path], float]:
+def probe_judge(
+    data_root: Path, config: Path | None, work_dir: Path, allow_contract_mismatch: bool = False
+) -> Callable[[Path], float]:
     """The probe's AP50 on held-back training scenes, as a function of a file of weights.
 
     Args:
         data_root: Folder of the labelled scenes.
         config: Config of the probe.
         work_dir: Folder of the probe.
+        allow_contract_mismatch: Whether the probe may feed the backbone other input than it is trained on.
     """
     from osm.configs import config_path
     from osm.detection.probe import probe
@@ -87,7 +102,14 @@ def probe_judge(data_root: Path, config: Path | None, work_dir: Path) -> Callabl
     def judge(weights: Path) -> float:
         # in a process of its own, so that the training's random state stays what it was
         found = probe(
-            weights, recipe, data_root=data_root, seeds=PROBE_SEEDS, score_on="held-back", work_dir=work_dir, jobs=1
+            weights,
+            recipe,
+            data_root=data_root,
+            seeds=PROBE_SEEDS,
+            score_on="held-back",
+            work_dir=work_dir,
+            allow_contract_mismatch=allow_contract_mismatch,
+            jobs=1,
         )
         return found.mean
 

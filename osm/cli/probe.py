@@ -53,6 +53,13 @@ def probe(
             "if not given.",
         ),
     ] = None,
+    allow_contract_mismatch: Annotated[
+        bool,
+        typer.Option(
+            "--allow-contract-mismatch",
+            help="Take weights that were trained on other bands, bits, statistics or radiometry; it is noted.",
+        ),
+    ] = False,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting, e.g. train.epochs=5.")
     ] = None,
@@ -60,6 +67,8 @@ def probe(
     """Train a small detector on few labels from every start, and print the AP50 of each with its spread.
 
     Run it again after an interruption, or with more starts or seeds: finished runs are kept. Writes probe.json.
+
+    Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
     from osm.configs import config_path
     from osm.detection.probe import probe_starts
@@ -67,7 +76,10 @@ def probe(
     from osm.detection.starts import check_start, parse_start
 
     recipe = load_recipe(config or config_path("probe/ssdd.py"), parse_settings(set_))
-    starts = [check_start(parse_start(text), recipe, min_coverage) for text in dict.fromkeys(weights)]
+    starts = [
+        check_start(parse_start(text), recipe, min_coverage, allow_contract_mismatch=allow_contract_mismatch)
+        for text in dict.fromkeys(weights)
+    ]
     with progress_bar() as step:
         results = probe_starts(
             starts,
@@ -120,6 +132,8 @@ def notes(results: list[ProbeResult], simulated: bool) -> list[str]:
         coverage = result.start.coverage
         if coverage is not None and coverage < 1:
             found.append(f"{result.start.label}: {result.start.init.path} fills {coverage:.2f} of the backbone.")
+        if result.start.mismatches:
+            found.append(f"{result.start.label} was trained on other input: {'; '.join(result.start.mismatches)}.")
     return found
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from osm.compare.study import ArmInfo, SkippedCell
 from osm.detection.arms import Init, imagenet_weights
+from osm.detection.engine import fed
 from osm.detection.fingerprint import digest_run
 from osm.detection.recipe import Recipe, check_words, load_recipe, read_config
 from osm.errors import ConfigError, WeightsError
@@ -47,6 +48,7 @@ class Cell:
         seed: Seed of the cell.
         min_coverage: Least fraction of the backbone's tensors that the weights must fill.
         fingerprint: Of everything that decides the result but the data.
+        allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
     """
 
     recipe: Recipe
@@ -55,6 +57,7 @@ class Cell:
     seed: int
     min_coverage: float
     fingerprint: str
+    allow_contract_mismatch: bool = False
 
     @property
     def folder(self) -> Path:
@@ -125,6 +128,7 @@ def make_plan(
     *,
     seeds: Sequence[int] | None = None,
     overrides: Mapping[str, Any] | None = None,
+    allow_contract_mismatch: bool = False,
 ) -> Plan:
     """Resolve a config of ``configs/compare`` with the arms of a user.
 
@@ -134,6 +138,8 @@ def make_plan(
         arms: The arms.
         seeds: In place of the config's.
         overrides: Further overrides of the detection configs, applied last.
+        allow_contract_mismatch: Whether weights that were trained on other input are taken all the same; the arm's
+            note says so.
 
     Raises:
         ConfigError: A setting is wrong.
@@ -156,7 +162,7 @@ def make_plan(
     infos, skipped = [], []
     starts: dict[tuple[str, str], Init] = {}
     for arm in arms:
-        info, own = _resolve(arm, recipes, min_coverage.get(arm.kind, 1.0))
+        info, own = _resolve(arm, recipes, min_coverage.get(arm.kind, 1.0), allow_contract_mismatch)
         infos.append(info)
         for recipe in recipes:
             start = own[recipe.detector]
@@ -165,7 +171,10 @@ def make_plan(
             else:
                 skipped.append(SkippedCell(recipe.detector, arm.name, start))
     cells = [
-        _cell(recipe, arm, starts[recipe.detector, arm.name], seed, min_coverage.get(arm.kind, 1.0))
+        replace(
+            _cell(recipe, arm, starts[recipe.detector, arm.name], seed, min_coverage.get(arm.kind, 1.0)),
+            allow_contract_mismatch=allow_contract_mismatch,
+        )
         for seed in chosen
         for recipe in recipes
         for arm in arms
@@ -183,7 +192,9 @@ def make_plan(
     )
 
 
-def _resolve(arm: Arm, recipes: Sequence[Recipe], min_coverage: float) -> tuple[ArmInfo, dict[str, Init | str]]:
+def _resolve(
+    arm: Arm, recipes: Sequence[Recipe], min_coverage: float, allow_mismatch: bool
+) -> tuple[ArmInfo, dict[str, Init | str]]:
     """The arm as the report names it, and per detector its start, or why there is none."""
     if arm.kind == FLOOR:
         note = "random start, drawn by the scheme of whatever stays random in the other arms"
@@ -201,7 +212,12 @@ def _resolve(arm: Arm, recipes: Sequence[Recipe], min_coverage: float) -> tuple[
         used.append(path)
         # a trial load: too little coverage has to be said now, not after hours of other cells
         certificate = load_backbone(
-            build_backbone(recipe.architecture), path, architecture=recipe.architecture, min_coverage=min_coverage
+            build_backbone(recipe.architecture),
+            path,
+            architecture=recipe.architecture,
+            min_coverage=min_coverage,
+            feeds=fed(recipe),
+            allow_mismatch=allow_mismatch,
         )
         if not certificate.complete:
             partial = True
@@ -209,6 +225,9 @@ def _resolve(arm: Arm, recipes: Sequence[Recipe], min_coverage: float) -> tuple[
                 f"{path.name} fills {len(certificate.filled)} of {len(certificate.filled) + len(certificate.random)} "
                 f"tensors of {recipe.architecture}, the rest stays random"
             )
+        if certificate.contract and certificate.contract.mismatches:
+            lines = "; ".join(mismatch.line for mismatch in certificate.contract.mismatches)
+            notes.append(f"{path.name} was trained on other input, which --allow-contract-mismatch let pass: {lines}")
         card = read_weights(path).card
         if card is not None:
             notes.extend(_start_notes(path, card.start, card.data))

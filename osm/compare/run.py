@@ -17,10 +17,11 @@ from osm.compare.plan import FLOOR, Cell, Plan
 from osm.compare.study import ArmInfo, CellResult, SkippedCell, Study
 from osm.compat.versions import git_revision, package_versions
 from osm.data.scenes import Scene
-from osm.detection.finetune import Finetuned, finetune, read_split
+from osm.detection.finetune import PREDICTIONS, Finetuned, finetune, read_split
 from osm.detection.fingerprint import digest_scenes
+from osm.detection.train import CERTIFICATE, CONFIG, TRAINING
 from osm.errors import ConfigError, DataError
-from osm.files import exclusive, read_json, write_json
+from osm.files import SEAL, check_seal, digests, exclusive, read_json, write_json, write_sealed
 
 PLAN = "plan.json"
 CELL = "cell.json"
@@ -136,11 +137,14 @@ def _run_cell(task: _Task, progress: Callable[[str, int, int], None] = lambda wh
             work_dir=folder,
             seed=cell.seed,
             min_coverage=cell.min_coverage,
+            allow_contract_mismatch=cell.allow_contract_mismatch,
             cache=task.work_dir / "cache",
             keep_weights=False,
             progress=progress,
         )
-        write_json(folder / CELL, _cell_json(cell, task.fingerprint, result))
+        # what a report reads of a cell, beside its figures
+        files = digests(folder, (PREDICTIONS, CERTIFICATE, TRAINING, CONFIG))
+        write_sealed(folder / CELL, {**_cell_json(cell, task.fingerprint, result), "files": files})
 
 
 def _cell_json(cell: Cell, fingerprint: str, result: Finetuned) -> dict[str, Any]:
@@ -245,8 +249,23 @@ def caveats(plan: Plan, data: dict[str, Any]) -> list[str]:
 
 
 def read_cell(folder: Path) -> CellResult:
-    """Read a finished cell."""
+    """Read a finished cell.
+
+    Raises:
+        DataError: A file of it is missing, or is not what the cell left.
+    """
     values = read_json(folder / CELL)
+    if SEAL in values:  # cells of earlier versions have no hashes
+        check_seal(folder / CELL, values)
+        found = digests(folder, values["files"])
+        for name, digest in values["files"].items():
+            if found.get(name) != digest:
+                raise DataError(
+                    folder / name,
+                    found="a file that was changed or damaged" if name in found else "no such file",
+                    expected=f"SHA-256 {digest[:12]}…, as {CELL} says",
+                    mend="copy it again, or delete the cell's folder to run it again",
+                )
     return CellResult(
         detector=values["detector"],
         arm=values["arm"],

@@ -16,11 +16,24 @@ from typing import Any
 
 from mmengine.fileio import LocalBackend, register_backend
 
+from osm.compat.pickles import check_pickles
 from osm.errors import WeightsError
 from osm.files import atomic_path
 
 #: Name of the file backend that writes whole files: ``backend_args={"backend": WHOLE_FILES}`` of a CheckpointHook.
 WHOLE_FILES = "whole-files"
+#: Largest pickle of a checkpoint, in bytes: a training log of a million steps has some ten millions.
+MOST_BYTES = 256 << 20
+_TYPES = ("bool", "int32", "int64", "uint32", "float32", "float64")
+#: What a checkpoint of mmengine names beside tensors and plain data.
+_NAMES = {
+    "mmengine.logging.history_buffer.HistoryBuffer",
+    "builtins.getattr",
+    "numpy.ndarray",
+    "numpy.dtype",
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+    *(f"numpy.dtypes.{name}DType" for name in ("Bool", "Int32", "Int64", "UInt32", "Float32", "Float64")),
+}
 
 
 def trust_mmengine_checkpoints() -> None:
@@ -47,7 +60,7 @@ def trust_mmengine_checkpoints() -> None:
                 for core in ("core", "_core")
                 for name in ("_reconstruct", "scalar")
             ),
-            *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "uint32", "float32", "float64")),
+            *(type(np.dtype(name)) for name in _TYPES),
         ]
     )
     CheckpointLoader.register_scheme("", load_from_local, force=True)
@@ -62,12 +75,14 @@ def load_from_local(filename: str, map_location: Any = None, mmap: bool = False)
         mmap: Likewise: tensors are read from the disk when they are looked at.
 
     Raises:
-        WeightsError: The file is missing, broken, or holds more than tensors, plain data and a training log.
+        WeightsError: The file is missing, broken, claims more than it has, or holds more than tensors, plain data
+            and a training log.
     """
     import torch
 
     path = str(Path(filename).expanduser())
     try:
+        check_pickles(path, more=_NAMES, most_bytes=MOST_BYTES)
         return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except FileNotFoundError as error:
         raise WeightsError(path, found="no such file", expected="a checkpoint", mend="check the path") from error

@@ -10,6 +10,7 @@ from osm.compat.scope import mmdet_scope
 from osm.detection.recipe import Recipe, TrainSettings
 from osm.errors import ConfigError
 from osm.transfer.architectures import architecture, register_backbones
+from osm.transfer.card import InputContract
 from osm.transfer.certificate import Certificate
 from osm.transfer.initialise import initialise
 from osm.transfer.load import certify_random, load_backbone
@@ -55,8 +56,18 @@ def model_config(recipe: Recipe) -> dict[str, Any]:
     return config
 
 
+def fed(recipe: Recipe) -> InputContract:
+    """What this engine feeds a backbone: 8-bit SAR, replicated and normalised as ``model_config`` says."""
+    return InputContract.of(recipe.architecture, radiometry=recipe.data.radiometry)
+
+
 def build_detector(
-    recipe: Recipe, *, seed: int, weights: Path | None, min_coverage: float
+    recipe: Recipe,
+    *,
+    seed: int,
+    weights: Path | None,
+    min_coverage: float,
+    allow_contract_mismatch: bool = False,
 ) -> tuple[BaseModel, Certificate]:
     """Build a detector, draw what is random by the seed, and load its backbone.
 
@@ -68,6 +79,7 @@ def build_detector(
         seed: Seed of the draw.
         weights: File for the backbone; None leaves it at its random start.
         min_coverage: Least fraction of the backbone's tensors that the file must fill.
+        allow_contract_mismatch: Whether weights that were trained on other input are loaded all the same.
 
     Returns:
         The detector, in training mode, and the certificate of its backbone.
@@ -103,9 +115,19 @@ def build_detector(
     backbone: nn.Module = model.backbone
     initialise(backbone, seed)
     if weights is None:
-        certificate = certify_random(backbone, architecture=recipe.architecture)
+        certificate = certify_random(
+            backbone, architecture=recipe.architecture, feeds=fed(recipe), target=recipe.detector
+        )
     else:
-        certificate = load_backbone(backbone, weights, architecture=recipe.architecture, min_coverage=min_coverage)
+        certificate = load_backbone(
+            backbone,
+            weights,
+            architecture=recipe.architecture,
+            min_coverage=min_coverage,
+            feeds=fed(recipe),
+            allow_mismatch=allow_contract_mismatch,
+            target=recipe.detector,
+        )
     model.train()
     return model, certificate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import time
@@ -16,8 +17,9 @@ from osm.detection.recipe import Recipe
 from osm.detection.tiles import SceneStore, training_scenes
 from osm.detection.train import CERTIFICATE, CHECKPOINTS, CONFIG, TRAINING, Progress, train_and_search
 from osm.errors import ConfigError, DataError
-from osm.files import atomic_path, write_json
+from osm.files import digests, write_sealed
 from osm.transfer.certificate import Certificate
+from osm.transfer.export import write_safetensors
 
 if TYPE_CHECKING:
     from mmengine.model import BaseModel
@@ -110,6 +112,7 @@ def finetune(
     work_dir: Path,
     seed: int = 0,
     min_coverage: float = 1.0,
+    allow_contract_mismatch: bool = False,
     cache: Path | None = None,
     keep_weights: bool = True,
     resume: bool = False,
@@ -129,6 +132,7 @@ def finetune(
         work_dir: Where to write.
         seed: Seed of the random weights, the order of tiles and their turns.
         min_coverage: Least fraction of the backbone's tensors that the weights must fill.
+        allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
         cache: Folder of decoded scenes, shared by runs; below ``work_dir`` if None.
         keep_weights: Whether to write the detector.
         resume: Continue from the last checkpoint in ``work_dir``, if there is one.
@@ -153,6 +157,7 @@ def finetune(
         work_dir=work_dir,
         seed=seed,
         min_coverage=min_coverage,
+        allow_contract_mismatch=allow_contract_mismatch,
         resume=resume,
         launcher=launcher,
         tensorboard=tensorboard,
@@ -169,9 +174,15 @@ def finetune(
         train_tiles=trained.train_tiles,
         seconds=time.monotonic() - started,
     )
-    write_json(
+    write_sealed(
         work_dir / METRICS,
-        {"detector": recipe.detector, "init": str(init), "seed": seed, **result.to_json()},
+        {
+            "detector": recipe.detector,
+            "init": str(init),
+            "seed": seed,
+            **result.to_json(),
+            "files": digests(work_dir, (PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS)),
+        },
     )
     shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
     return result
@@ -183,11 +194,4 @@ def _figures(found: AP) -> dict[str, float | None]:
 
 
 def _save(model: BaseModel, path: Path, recipe: Recipe) -> None:
-    import json
-
-    from safetensors.torch import save_file
-
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    settings = json.dumps(recipe.settings(), default=str)
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"osm.recipe": settings})
+    write_safetensors(path, model.state_dict(), {"osm.recipe": json.dumps(recipe.settings(), default=str)})

@@ -1,4 +1,4 @@
-"""What is watched while a detector trains: the weights at the first step, the loss, the clock."""
+"""What is watched while a detector trains: the loss and the clock; its weights are, by ``osm.transfer.step0``."""
 
 from __future__ import annotations
 
@@ -8,30 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from osm.errors import OSMError
 from osm.files import read_json, write_json
-from osm.transfer.certificate import Certificate
 
 
 class DivergedError(OSMError):
     """The loss of a training run is no longer a number."""
-
-
-class CertificateHook(Hook):
-    """Checks, at the last moment before the first step, that the certified weights are still there."""
-
-    priority = "LOWEST"
-
-    def __init__(self, certificate: Certificate) -> None:
-        self.certificate = certificate
-
-    def before_train(self, runner: Any) -> None:
-        """Compare hashes; a resumed run has moved on from its start and is left alone."""
-        if runner.iter == 0:
-            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-            self.certificate.check(model.backbone)
 
 
 class CurveHook(Hook):

@@ -140,6 +140,7 @@ def probe(
     score_on: str,
     work_dir: Path,
     min_coverage: float | None = None,
+    allow_contract_mismatch: bool = False,
     jobs: int = 1,
     progress: Progress = lambda what, done, total: None,
 ) -> ProbeResult:
@@ -153,6 +154,7 @@ def probe(
         score_on: ``val`` or ``held-back``; a pretraining run that stops by the probe must use the latter.
         work_dir: Folder of the probe, with the results of earlier calls.
         min_coverage: In place of the 1.0 of our own exports.
+        allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
         jobs: As in ``probe_starts``.
         progress: Told what is under way.
 
@@ -160,7 +162,7 @@ def probe(
         OSMError: As ``probe_starts`` does.
     """
     init = Init("scratch") if weights is None else Init("osm", weights)
-    start = check_start(init, recipe, min_coverage)
+    start = check_start(init, recipe, min_coverage, allow_contract_mismatch=allow_contract_mismatch)
     (result,) = probe_starts(
         [start],
         recipe,
@@ -290,6 +292,7 @@ def _run(task: _Task, progress: Progress) -> None:
         work_dir=folder,
         seed=task.seed,
         min_coverage=task.start.min_coverage,
+        allow_contract_mismatch=bool(task.start.mismatches),
         progress=_named(progress, f"{task.start.label}, seed {task.seed}"),
     ).predictions
     run = Run(
@@ -329,6 +332,7 @@ def _start_json(result: ProbeResult, baseline: ProbeResult) -> dict[str, Any]:
         "init": str(result.start.init),
         "sha256": result.start.sha256,
         "coverage": result.start.coverage,
+        "contract_mismatches": list(result.start.mismatches),
         "ap50": result.mean,
         "ap50_sd": result.sd,
         "difference_to": baseline.start.label,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osm.detection.arms import KINDS, Init, imagenet_weights, parse_init
+from osm.detection.engine import fed
 from osm.detection.recipe import Recipe
 from osm.errors import ConfigError
 from osm.files import sha256_file
@@ -27,6 +28,7 @@ class Start:
         sha256: Of the file of weights; None from scratch.
         coverage: Fraction of the backbone's tensors that the file fills; None from scratch.
         min_coverage: Least such fraction.
+        mismatches: What of the input contract does not agree and was let pass.
     """
 
     label: str
@@ -34,6 +36,7 @@ class Start:
     sha256: str | None
     coverage: float | None
     min_coverage: float
+    mismatches: tuple[str, ...] = ()
 
 
 def parse_start(text: str) -> Init:
@@ -55,16 +58,20 @@ def parse_start(text: str) -> Init:
         ) from error
 
 
-def check_start(init: Init, recipe: Recipe, min_coverage: float | None = None) -> Start:
+def check_start(
+    init: Init, recipe: Recipe, min_coverage: float | None = None, *, allow_contract_mismatch: bool = False
+) -> Start:
     """Load the weights once, on trial: what does not fit has to be said before anything runs.
 
     Args:
         init: The start.
-        recipe: For the architecture.
+        recipe: For the architecture and what it feeds.
         min_coverage: In place of ``MIN_COVERAGE``.
+        allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
 
     Raises:
-        WeightsError: The weights cannot be found, are broken, fit another backbone or cover too little.
+        WeightsError: The weights cannot be found, are broken, fit another backbone, were trained on other input or
+            cover too little.
     """
     import torch
 
@@ -76,8 +83,17 @@ def check_start(init: Init, recipe: Recipe, min_coverage: float | None = None) -
     # a pretraining run that probes itself must not find its random state moved
     with torch.random.fork_rng(devices=[]):
         backbone = build_backbone(name)
-    certificate = load_backbone(backbone, path, architecture=name, min_coverage=least)
+    certificate = load_backbone(
+        backbone,
+        path,
+        architecture=name,
+        min_coverage=least,
+        feeds=fed(recipe),
+        allow_mismatch=allow_contract_mismatch,
+    )
     label = str(init.path) if init.kind == "osm" else init.kind
     if not certificate.complete:
         label += " (partial)"
-    return Start(label, Init(init.kind, path), sha256_file(path), certificate.coverage, least)
+    contract = certificate.contract
+    mismatches = tuple(mismatch.line for mismatch in contract.mismatches) if contract else ()
+    return Start(label, Init(init.kind, path), sha256_file(path), certificate.coverage, least, mismatches)

@@ -57,6 +57,7 @@ def train_and_search(
     work_dir: Path,
     seed: int,
     min_coverage: float,
+    allow_contract_mismatch: bool = False,
     resume: bool = False,
     launcher: str = "none",
     tensorboard: bool = False,
@@ -75,6 +76,7 @@ def train_and_search(
         work_dir: Where to write.
         seed: As in ``finetune``, like all that follows.
         min_coverage: Least fraction of the backbone's tensors that the weights must fill.
+        allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
         resume: Continue from the last checkpoint in ``work_dir``.
         launcher: ``none``, ``pytorch`` or ``slurm``.
         tensorboard: Whether to write TensorBoard events too.
@@ -89,7 +91,15 @@ def train_and_search(
 
     weights = imagenet_weights(recipe.architecture) if str(init) == "imagenet" else init.path
     open_log(work_dir / "train.log")
-    model, certificate = build_detector(recipe, seed=seed, weights=weights, min_coverage=min_coverage)
+    model, certificate = build_detector(
+        recipe,
+        seed=seed,
+        weights=weights,
+        min_coverage=min_coverage,
+        allow_contract_mismatch=allow_contract_mismatch,
+    )
+    if resume:
+        certificate = certificate.resumed(work_dir / CERTIFICATE)
     certificate.write(work_dir / CERTIFICATE)
 
     tiles = training_tiles(train_scenes, recipe.data)
@@ -132,11 +142,12 @@ def _runner(
     from torch.utils.data import DataLoader
 
     import osm.compat.amp  # noqa: F401  (registers the optimiser wrapper)
-    from osm.compat.checkpoints import trust_mmengine_checkpoints
+    from osm.compat.checkpoints import WHOLE_FILES, trust_mmengine_checkpoints
     from osm.compat.runner import QuietRunner
     from osm.detection.dataset import TileDataset, TurningSampler
     from osm.detection.engine import optim_wrapper, schedulers
-    from osm.detection.hooks import CertificateHook, CurveHook
+    from osm.detection.hooks import CurveHook
+    from osm.transfer.step0 import CertificateHook
 
     trust_mmengine_checkpoints()
     with atomic_path(work_dir / CONFIG) as temporary:
@@ -156,8 +167,9 @@ def _runner(
         checkpoint = {
             "type": "CheckpointHook",
             "interval": settings.checkpoint_epochs,
-            "max_keep_ckpts": 1,
+            "max_keep_ckpts": 2,  # the older is removed before the newest is written
             "out_dir": str(work_dir / CHECKPOINTS),
+            "backend_args": {"backend": WHOLE_FILES},
         }
     backends = [{"type": "LocalVisBackend"}] + ([{"type": "TensorboardVisBackend"}] if tensorboard else [])
     last = _last_checkpoint(work_dir / CHECKPOINTS) if resume else None
@@ -172,7 +184,7 @@ def _runner(
         param_scheduler=schedulers(settings, len(loader)),
         default_hooks={"checkpoint": checkpoint, "logger": {"type": "LoggerHook", "interval": 10}},
         custom_hooks=[
-            CertificateHook(certificate),
+            CertificateHook(certificate, work_dir / CERTIFICATE),
             CurveHook(work_dir / TRAINING, lambda done, total: progress("train", done, total)),
         ],
         visualizer={"type": "Visualizer", "vis_backends": backends},
@@ -187,5 +199,7 @@ def _runner(
 
 
 def _last_checkpoint(folder: Path) -> Path | None:
-    pointers = list(folder.rglob("last_checkpoint"))
-    return Path(pointers[0].read_text().strip()) if pointers else None
+    # by their names: what mmengine writes about which is the last can be half written, or of a folder since moved
+    found = [(path.stem.removeprefix("epoch_"), path) for path in folder.rglob("epoch_*.pth")]
+    numbered = sorted((int(epoch), path) for epoch, path in found if epoch.isdigit())
+    return numbered[-1][1] if numbered else None

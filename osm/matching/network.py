@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from osm.matching.gather import gather_rows
 from osm.matching.objectives import Encoded, EncodedPairs, Objective, build_objective
 from osm.matching.preprocess import PairPreprocessor
 from osm.transfer.architectures import ARCHITECTURES, out_channels
+from osm.transfer.card import InputContract
 from osm.transfer.certificate import Certificate
 from osm.transfer.initialise import initialise
 from osm.transfer.load import certify_random, load_backbone
@@ -130,7 +131,14 @@ class BridgeNetwork(BaseModel):
         for module in self.frozen:
             module.requires_grad_(False)
 
-    def start(self, init: Path | None = None, min_coverage: float = 1.0) -> tuple[Certificate, Certificate]:
+    def start(
+        self,
+        init: Path | None = None,
+        min_coverage: float = 1.0,
+        *,
+        sar_radiometry: str = "none",
+        allow_contract_mismatch: bool = False,
+    ) -> tuple[Certificate, Certificate]:
         """Draw the random start, then fill both backbones from one file where there is one.
 
         The backbones share their draw, as they share a checkpoint; the heads do not.
@@ -138,6 +146,9 @@ class BridgeNetwork(BaseModel):
         Args:
             init: Weights for both backbones.
             min_coverage: Least fraction of a backbone's tensors that the file must fill.
+            sar_radiometry: How SAR values became the 8 bits of the patches.
+            allow_contract_mismatch: Whether weights that were trained on other input are taken all the same; those
+                of a SAR backbone were, for the optical branch with its three bands.
 
         Returns:
             The certificates of the SAR and of the optical backbone.
@@ -146,14 +157,27 @@ class BridgeNetwork(BaseModel):
             WeightsError: The file does not fit.
         """
         certificates = []
-        for offset, branch in enumerate((self.sar, self.optical)):
+        sar_input = InputContract.of(self.architecture, radiometry=sar_radiometry)
+        optical_input = replace(sar_input, bands=3, radiometry="none")
+        both = ((self.sar, "SAR branch", sar_input), (self.optical, "optical branch", optical_input))
+        for offset, (branch, target, feeds) in enumerate(both):
             initialise(branch.backbone, self.seed)
             initialise(branch.head, self.seed + 1 + offset)
             if init is None:
-                certificates.append(certify_random(branch.backbone, architecture=self.architecture))
+                certificates.append(
+                    certify_random(branch.backbone, architecture=self.architecture, feeds=feeds, target=target)
+                )
             else:
                 certificates.append(
-                    load_backbone(branch.backbone, init, architecture=self.architecture, min_coverage=min_coverage)
+                    load_backbone(
+                        branch.backbone,
+                        init,
+                        architecture=self.architecture,
+                        min_coverage=min_coverage,
+                        feeds=feeds,
+                        allow_mismatch=allow_contract_mismatch,
+                        target=target,
+                    )
                 )
         initialise(self.objective, self.seed + 3)
         if self.target_objective is not None:

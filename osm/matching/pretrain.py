@@ -25,7 +25,7 @@ from osm.matching.dataset import PairDataset, open_pairs
 from osm.matching.finish import Begun, finish
 from osm.matching.launch import join_processes, main_process_first
 from osm.matching.network import BridgeNetwork
-from osm.matching.results import data_facts, make_card
+from osm.matching.results import data_facts, make_card, one_radiometry
 from osm.matching.resume import newest_checkpoint
 from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
 from osm.matching.selection import Judge, SelectionHook, check_selection
@@ -33,6 +33,10 @@ from osm.matching.settings import Settings
 from osm.matching.start import AnchorHook, reestimate_branch, weights_of
 from osm.matching.target import TargetHook, target_tiles
 from osm.matching.workdir import WorkDir
+from osm.transfer.certificate import Certificate
+from osm.transfer.step0 import CertificateHook
+
+BRANCHES = ("sar", "optical")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ def pretrain(
     init: Path | None = None,
     target_root: Path | None = None,
     judge: Judge | None = None,
+    allow_contract_mismatch: bool = False,
     seed: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -73,6 +78,7 @@ def pretrain(
         target_root: Folder of the labelled data set whose training tiles are mixed in, if the config says so.
         judge: Tells how good a SAR backbone is, if the config chooses the epoch by that. It must not look at what
             is reported later.
+        allow_contract_mismatch: Whether ``init`` may have been trained on other input; certificates say so.
         seed: Replaces ``train.seed``.
         resume: Continue an interrupted run; a finished one is left as it is.
         overwrite: Discard a run that is in ``work_dir``.
@@ -89,6 +95,7 @@ def pretrain(
         WeightsError: ``init`` does not fit.
     """
     began_s = time.monotonic()
+    allowed = allow_contract_mismatch
     work = WorkDir(work_dir)
     overrides = {**(options or {}), **({} if seed is None else {"train.seed": seed})}
     settings = load_settings(config, overrides)
@@ -113,6 +120,7 @@ def pretrain(
     cuda = torch.cuda.is_available()
     steps_per_epoch = _check_fit(config, settings, folder, split)
     data = data_facts(folder, split, opened.screen)
+    radiometry = one_radiometry(data)
     tiles = target_tiles(settings, target_root)
     if tiles is not None:
         data["target"] = tiles.facts()
@@ -124,18 +132,23 @@ def pretrain(
         source = {"name": init.name, "sha256": _digest(init)} if init else None
         record = {"settings": settings.to_json(), "data": data, "init": source, "processes": get_world_size()}
         network: BridgeNetwork = _build(settings)
-        certificates = network.start(init, settings.init_min_coverage)
+        certificates = _start(network, init, settings, radiometry, allowed)
         work.prepare(record, resume=resume, overwrite=overwrite)
         write_dropped(work.dropped, opened.dropped)
-        for branch, certificate in zip(("sar", "optical"), certificates, strict=True):
+        if resume:
+            first, second = (
+                one.resumed(work.certificate(name)) for name, one in zip(BRANCHES, certificates, strict=True)
+            )
+            certificates = first, second
+        for branch, certificate in zip(BRANCHES, certificates, strict=True):
             certificate.write(work.certificate(branch))
     else:
         network = _build(settings)
-        certificates = network.start(init, settings.init_min_coverage)
+        certificates = _start(network, init, settings, radiometry, allowed)
     barrier()
     patches = PairDataset.of(folder, split, "train")
     if settings.start.reestimate_bn:
-        for branch in ("sar", "optical"):
+        for branch in BRANCHES:
             reestimate_branch(network, branch, patches, batch_size=settings.train.batch_size)
         network.align_keys()
     begun = Begun(began_s, data, certificates[0], weights_of(network.sar.backbone))
@@ -168,6 +181,9 @@ def pretrain(
         runner.register_hook(TargetHook(tiles))
     if settings.train.anchor:
         runner.register_hook(AnchorHook(network, settings.train.anchor))
+    for branch, certificate in zip(BRANCHES, certificates, strict=True):
+        where, anew = work.certificate(branch), settings.start.reestimate_bn
+        runner.register_hook(CertificateHook(certificate, where, part=f"{branch}.backbone", reestimated=anew))
     selection = None
     if judge is not None:
         card = make_card(settings, data, certificates[0], {})
@@ -198,6 +214,12 @@ def pretrain(
 def _build(settings: Settings) -> BridgeNetwork:
     network: BridgeNetwork = MODELS.build(network_config(settings))
     return network
+
+
+def _start(
+    network: BridgeNetwork, init: Path | None, settings: Settings, radiometry: str, allowed: bool
+) -> tuple[Certificate, Certificate]:
+    return network.start(init, settings.init_min_coverage, sar_radiometry=radiometry, allow_contract_mismatch=allowed)
 
 
 def _digest(init: Path) -> str | None:

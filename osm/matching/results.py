@@ -67,6 +67,12 @@ def sar_radiometry(*folders: Path) -> list[str]:
     return ["none"]
 
 
+def one_radiometry(data: dict[str, Any]) -> str:
+    """The mapping of what ``data_facts`` gave; "none" where scenes were mapped differently: 8 bits, no one mapping."""
+    made_by = data["sar_radiometry"]
+    return str(made_by[0]) if len(made_by) == 1 else "none"
+
+
 def _first(name: str, *folders: Path) -> Path | None:
     return next((path for folder in folders if (path := folder / name).is_file()), None)
 
@@ -117,13 +123,11 @@ def metrics_json(
 
 def make_card(settings: Settings, data: dict[str, Any], start: Certificate, metrics: dict[str, Any]) -> Card:
     """The card of the SAR backbone; without metrics that of a candidate which nobody has judged yet."""
-    made_by = data["sar_radiometry"]
     fixed = ("accuracy", "precision", "recall", "threshold", "predicted_matches")
     figures = (*fixed, "auc", "at_chosen_threshold", "mean_distance", "retrieval", "selection")
     return Card(
         architecture=settings.model["architecture"],
-        # where several scenes were mapped differently, what the network saw is 8 bits and no one mapping
-        input=InputContract.of(settings.model["architecture"], radiometry=made_by[0] if len(made_by) == 1 else "none"),
+        input=InputContract.of(settings.model["architecture"], radiometry=one_radiometry(data)),
         data=data,
         config=settings.to_json(),
         start={

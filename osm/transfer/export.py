@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from osm.errors import WeightsError
 from osm.files import atomic_path
 from osm.transfer.card import Card, card_from_json
+from osm.transfer.header import check_header
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 
 CARD_KEY = "osm.card"
 DIGEST_KEY = "osm.sha256"
+#: SHA-256 over all other texts of a file, its card and the digest of its tensors included.
+TEXTS_KEY = "osm.texts_sha256"
+#: Texts of files from before there was ``TEXTS_KEY``; any other name in one of them is a damaged name.
+_EARLIER_KEYS = {CARD_KEY, DIGEST_KEY, "osm.index", "osm.export", "format"}
 
 
 def tensor_sha256(tensor: torch.Tensor) -> str:
@@ -54,27 +60,31 @@ def export_tensors(path: str | Path, tensors: Mapping[str, torch.Tensor], card: 
 
 
 def write_safetensors(path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors as they are, with texts and with the digest that ``check_digest`` looks at, atomically."""
+    """Write tensors as they are, with texts and the digests that ``read_safetensors`` looks at, atomically."""
     from safetensors.torch import save_file
 
     apart = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     with atomic_path(path) as temporary:
-        save_file(apart, temporary, metadata={**metadata, DIGEST_KEY: tensors_sha256(apart), "format": "pt"})
+        texts = {**metadata, DIGEST_KEY: tensors_sha256(apart), "format": "pt"}
+        save_file(apart, temporary, metadata={**texts, TEXTS_KEY: _texts_sha256(texts)})
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and metadata of any safetensors file.
+    """Tensors and metadata of any safetensors file; what ``write_safetensors`` wrote is checked to the last byte.
 
     Raises:
-        WeightsError: The file is missing, cut short or no safetensors file.
+        WeightsError: The file is missing, cut short, no safetensors file, claims more than it has, or is not what
+            was written.
     """
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
         raise WeightsError(path, found="no such file", expected="exported weights", mend="check the path")
+    check_header(path)
     try:
         with safe_open(path, framework="pt") as stream:
-            return {name: stream.get_tensor(name) for name in stream.keys()}, stream.metadata() or {}  # noqa: SIM118
+            metadata: dict[str, str] = stream.metadata() or {}
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise WeightsError(
             path,
@@ -82,6 +92,13 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[st
             expected="exported weights",
             mend="export or copy the file again",
         ) from error
+    if TEXTS_KEY in metadata:
+        _check_texts(path, metadata)
+    elif DIGEST_KEY in metadata and (strange := sorted(set(metadata) - _EARLIER_KEYS)):
+        raise _damaged(path, f"an entry {strange[0]!r}", "the entries that were written")
+    if TEXTS_KEY in metadata or DIGEST_KEY in metadata:
+        check_digest(path, tensors, metadata)
+    return tensors, metadata
 
 
 def read_export(path: str | Path) -> tuple[dict[str, torch.Tensor], Card]:
@@ -98,7 +115,6 @@ def read_export(path: str | Path) -> tuple[dict[str, torch.Tensor], Card]:
             expected="weights exported by osm",
             mend="name the file as imagenet:PATH if it holds plain weights, or pretrain and export again",
         )
-    check_digest(path, tensors, metadata)
     return tensors, card_from_json(metadata[CARD_KEY], str(path))
 
 
@@ -110,9 +126,20 @@ def check_digest(path: str | Path, tensors: Mapping[str, torch.Tensor], metadata
     """
     found, expected = tensors_sha256(tensors), metadata.get(DIGEST_KEY, "")
     if found != expected:
-        raise WeightsError(
-            path,
-            found=f"tensors with SHA-256 {found[:12]}…",
-            expected=f"{expected[:12]}… as exported",
-            mend="the file was changed or damaged: copy or export it again",
-        )
+        raise _damaged(path, f"tensors with SHA-256 {found[:12]}…", f"{expected[:12]}… as exported")
+
+
+def _texts_sha256(texts: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
+
+
+def _check_texts(path: str | Path, metadata: Mapping[str, str]) -> None:
+    found = _texts_sha256({key: text for key, text in metadata.items() if key != TEXTS_KEY})
+    if found != metadata[TEXTS_KEY]:
+        raise _damaged(path, f"a card or other texts with SHA-256 {found[:12]}…", f"{metadata[TEXTS_KEY][:12]}…")
+
+
+def _damaged(path: str | Path, found: str, expected: str) -> WeightsError:
+    return WeightsError(
+        path, found=found, expected=expected, mend="the file was changed or damaged: copy or export it again"
+    )

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from osm.errors import WeightsError
 from osm.files import sha256_file
-from osm.transfer.architectures import ARCHITECTURES
+from osm.transfer.card import InputContract
 from osm.transfer.certificate import Certificate, Filled, backbone_digests, is_counter
+from osm.transfer.contract import RANDOM, ContractCheck, check_contract
 from osm.transfer.export import tensor_sha256
+from osm.transfer.stages import stages_of
 from osm.transfer.weights import SourceWeights, read_weights
 
 if TYPE_CHECKING:
@@ -18,7 +20,14 @@ if TYPE_CHECKING:
 
 
 def load_backbone(
-    backbone: nn.Module, path: str | Path, *, architecture: str, min_coverage: float = 1.0
+    backbone: nn.Module,
+    path: str | Path,
+    *,
+    architecture: str,
+    min_coverage: float = 1.0,
+    feeds: InputContract | None = None,
+    allow_mismatch: bool = False,
+    target: str = "",
 ) -> Certificate:
     """Fill a backbone from a file, and certify it.
 
@@ -32,37 +41,42 @@ def load_backbone(
         path: Our ``.safetensors`` export, or a torchvision- or mmdet-keyed state dict.
         architecture: Name of the target backbone.
         min_coverage: Least fraction of the target's tensors (counters of batches left aside) to fill.
+        feeds: What the network will be fed; 8-bit SAR with the statistics of the architecture if None.
+        allow_mismatch: Whether weights that were trained on other input are loaded all the same.
+        target: What the backbone is part of, for the certificate: a detector or a branch.
 
     Returns:
         The certificate.
 
     Raises:
-        WeightsError: The file is unreadable, of another architecture, or covers too little.
+        WeightsError: The file is unreadable, of another architecture, was trained on other input, or covers too
+            little.
     """
     import torch
 
     source = read_weights(path)
-    target = {key: value for key, value in backbone.state_dict().items() if not is_counter(key)}
-    _check_fit(source, target, architecture)
+    wanted = {key: value for key, value in backbone.state_dict().items() if not is_counter(key)}
+    _check_fit(source, wanted, architecture)
+    contract = check_contract(source.path, source.card, feeds or InputContract.of(architecture), allowed=allow_mismatch)
     found = {key: value for key, value in source.tensors.items() if not is_counter(key)}
-    random = tuple(key for key in target if key not in found)
-    coverage = len(found) / len(target)
+    random = tuple(key for key in wanted if key not in found)
+    coverage = len(found) / len(wanted)
     if coverage < min_coverage:
         raise WeightsError(
             source.path,
-            found=f"{len(found)} of the {len(target)} tensors of {architecture} (coverage {coverage:.2f}); "
+            found=f"{len(found)} of the {len(wanted)} tensors of {architecture} (coverage {coverage:.2f}); "
             f"{random[0]} is the first that is missing",
             expected=f"coverage of at least {min_coverage:.2f}",
             mend="use a complete file, or state the lower coverage as min_coverage in the config",
         )
     before = backbone_digests(backbone)
     with torch.no_grad():
-        for key, tensor in target.items():
+        for key, tensor in wanted.items():
             if key in found:
                 tensor.copy_(found[key])
     after = backbone_digests(backbone)
     for key, tensor in found.items():
-        if after[key] != tensor_sha256(tensor.to(target[key].dtype)):
+        if after[key] != tensor_sha256(tensor.to(wanted[key].dtype)):
             raise WeightsError(
                 source.path, found=f"{key} differs after loading", expected="equal values", mend="report this defect"
             )
@@ -73,18 +87,23 @@ def load_backbone(
         source_architecture=source.card.architecture if source.card else None,
         min_coverage=min_coverage,
         filled=tuple(
-            Filled(key, source.source_keys[key], tuple(target[key].shape), before[key], after[key])
-            for key in target
+            Filled(key, source.source_keys[key], tuple(wanted[key].shape), before[key], after[key])
+            for key in wanted
             if key in found
         ),
         random=random,
         unused=source.unused,
         backbone_sha256=after,
+        target=target,
+        stages=stages_of(backbone, set(found)),
+        contract=contract,
     )
 
 
-def certify_random(backbone: nn.Module, *, architecture: str) -> Certificate:
-    """The certificate of a backbone that was left at its random start."""
+def certify_random(
+    backbone: nn.Module, *, architecture: str, feeds: InputContract | None = None, target: str = ""
+) -> Certificate:
+    """The certificate of a backbone that was left at its random start; arguments as of ``load_backbone``."""
     digests = backbone_digests(backbone)
     return Certificate(
         architecture=architecture,
@@ -96,6 +115,9 @@ def certify_random(backbone: nn.Module, *, architecture: str) -> Certificate:
         random=tuple(digests),
         unused=(),
         backbone_sha256=digests,
+        target=target,
+        stages=stages_of(backbone, set()),
+        contract=ContractCheck(None, RANDOM, feeds or InputContract.of(architecture)),
     )
 
 
@@ -115,7 +137,6 @@ def fits(path: str | Path, backbone: nn.Module, *, architecture: str) -> bool:
 
 
 def _check_fit(source: SourceWeights, target: dict[str, torch.Tensor], architecture: str) -> None:
-    known = ARCHITECTURES[architecture]
     expected = f"weights of {architecture}"
     if source.card is not None and source.card.architecture != architecture:
         raise WeightsError(
@@ -124,16 +145,6 @@ def _check_fit(source: SourceWeights, target: dict[str, torch.Tensor], architect
             expected=expected,
             mend=f"give weights pretrained with a {architecture} branch",
         )
-    if source.card is not None:
-        fed = (source.card.input.mean, source.card.input.std)
-        feeds = (known.mean, known.std)
-        if fed != feeds:
-            raise WeightsError(
-                source.path,
-                found=f"weights trained on inputs normalised by mean {fed[0]}, std {fed[1]}",
-                expected=f"mean {feeds[0]}, std {feeds[1]}, which the detector feeds a {architecture}",
-                mend="pretrain again with the present configs",
-            )
     for key, tensor in source.tensors.items():
         if is_counter(key):
             continue

@@ -1,6 +1,7 @@
 """Reading weights from wherever a user has them: our exports, and plain state dicts of others.
 
-Only tensors are ever read: safetensors, or ``torch.load(weights_only=True)``.
+Only tensors are ever read: safetensors, or ``torch.load(weights_only=True)``; and no more of them than a file has
+(``osm.compat.pickles``, ``osm.transfer.header``).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from osm.compat.pickles import check_pickles
 from osm.errors import WeightsError
 from osm.transfer.card import Card
 from osm.transfer.export import CARD_KEY, read_export, read_safetensors
@@ -107,6 +109,7 @@ def read_weights(path: str | Path) -> SourceWeights:
 def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
     import torch
 
+    check_pickles(path)
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,6 +55,18 @@ def test_a_comparison_ends_in_a_report_of_all_its_cells(finished):
     (delta,) = [d for d in report["deltas"] if d["metric"] == "ap50_scene"]
     assert (delta["arm"], delta["baseline"]) == ("osm", "scratch")
     assert delta["mean"] == pytest.approx(by_arm["osm"]["ap50_scene"] - by_arm["scratch"]["ap50_scene"])
+
+
+@pytest.mark.parametrize("name", ["predictions.json", "certificate.json", "training.json", "cell.json"])
+def test_a_changed_file_of_a_finished_cell_is_found(finished, tmp_path, name):
+    work = tmp_path / "work"
+    shutil.copytree(finished[1] / "work", work)
+    path = work / "cells/yolov3_darknet-narrow/osm/seed0" / name
+    content = path.read_bytes()
+    figure = max(index for index in range(len(content)) if content[index : index + 1] in b"12345678")
+    path.write_bytes(content[:figure] + b"9" + content[figure + 1 :])
+    with pytest.raises(DataError, match=rf"{name}: found a (file that was changed|content with SHA-256)"):
+        load_study(work)
 
 
 def test_the_study_says_what_its_data_are(finished):

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from jsonschema import Draft202012Validator
 from mmengine.hooks import Hook
 
 from osm.detection import train as module
@@ -16,6 +17,8 @@ from osm.detection.hooks import DivergedError
 from osm.detection.predictions import read_predictions
 from osm.detection.recipe import load_recipe
 from osm.errors import ConfigError, DataError, WeightsError
+from osm.files import check_seal, sha256_file
+from osm.transfer.certificate import read_certificate, schema
 
 
 def run(recipe, root, folder, **options):
@@ -38,6 +41,16 @@ def test_a_run_leaves_everything_a_later_step_needs(which, request, scenes_root,
     certificate = json.loads((tmp_path / "certificate.json").read_text())
     assert certificate["source"] is None
     assert len(certificate["random"]) == len(certificate["backbone_sha256"])
+    Draft202012Validator(schema()).validate(certificate)
+    assert certificate["target"] == recipe.detector
+    assert certificate["step0"]["equal"] is True
+    # no config here freezes anything, whatever mmdet's defaults are
+    assert {(stage["parameters_frozen"], stage["norms_eval"]) for stage in certificate["stages"]} == {(0, 0)}
+    check_seal("metrics.json", metrics)
+    assert metrics["files"] == {
+        name: sha256_file(tmp_path / name)
+        for name in ("predictions.json", "certificate.json", "training.json", "config.py", "detector.safetensors")
+    }
     curve = json.loads((tmp_path / "training.json").read_text())
     assert [point["step"] for point in curve] == list(range(1, len(curve) + 1))
     assert all(np.isfinite(point["loss"]) for point in curve)
@@ -96,6 +109,9 @@ def test_an_interrupted_run_resumes_to_the_same_result(yolo_two_epochs, scenes_r
     with pytest.raises(ConfigError, match=r"an interrupted run.*--resume"):
         prepare(tmp_path / "part", resume=False, overwrite=False)
     run(yolo_two_epochs, scenes_root, tmp_path / "part", keep_weights=False, resume=True)
+    step0s = [read_certificate(tmp_path / name / "certificate.json")["step0"] for name in ("whole", "part")]
+    assert step0s[0] == step0s[1]
+    assert step0s[0]["equal"]
     whole, part = (
         [point["step"] for point in json.loads((tmp_path / name / "training.json").read_text())]
         for name in ("whole", "part")
@@ -118,6 +134,7 @@ def test_weights_changed_behind_the_certificates_back_stop_the_run(yolo, scenes_
     with pytest.raises(WeightsError, match=r"changed before the first step \(conv1\.conv\.weight first\)"):
         run(yolo, scenes_root, tmp_path)
     assert not (tmp_path / "metrics.json").exists()
+    assert read_certificate(tmp_path / "certificate.json")["step0"]["changed"] == ["conv1.conv.weight"]
 
 
 def test_a_loss_that_is_no_number_stops_and_names_the_step(repo_root, scenes_root, tmp_path, tiny):

@@ -10,6 +10,7 @@ import time
 
 import pytest
 import torch
+from jsonschema import Draft202012Validator
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
@@ -19,6 +20,7 @@ from osm.files import read_json
 from osm.matching.pretrain import pretrain
 from osm.matching.runner import runner_config
 from osm.transfer.architectures import build_backbone
+from osm.transfer.certificate import read_certificate, schema
 from osm.transfer.export import read_export
 from osm.transfer.load import load_backbone
 
@@ -51,7 +53,12 @@ def test_it_leaves_figures_certificates_and_an_export(finished):
     assert metrics["reference"]["resnet50"] == {"accuracy": 0.829, "precision": 0.748, "recall": 0.993}
     assert {"setting": "train.epochs", "reference": 200, "here": 4} in metrics["departures"]
     for name in ("sar", "optical"):
-        assert read_json(work / f"certificate_{name}.json")["coverage"] == 0.0
+        certificate = read_certificate(work / f"certificate_{name}.json")
+        Draft202012Validator(schema()).validate(certificate)
+        assert certificate["coverage"] == 0.0
+        assert certificate["target"] == f"{'SAR' if name == 'sar' else name} branch"
+        assert certificate["contract"]["target"]["bands"] == (1 if name == "sar" else 3)
+        assert certificate["step0"]["equal"] is True
 
 
 def test_the_export_is_the_sar_backbone_bit_for_bit(finished):

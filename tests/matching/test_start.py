@@ -11,6 +11,7 @@ from osm.matching.network import BridgeNetwork
 from osm.matching.pretrain import pretrain
 from osm.matching.start import AnchorHook, interpolate, reestimate_batch_norm, weights_of
 from osm.transfer.architectures import build_backbone
+from osm.transfer.certificate import read_certificate
 from osm.transfer.export import read_export
 from osm.transfer.initialise import initialise
 
@@ -130,3 +131,10 @@ def test_statistics_of_the_start_are_those_of_each_modality(pairs_root, demo_con
     name = "conv1.bn.running_mean"
     assert not torch.equal(tensors[name], torch.zeros_like(tensors[name]))
     assert read_json(tmp_path / "run" / "metrics.json")["departures"]
+    certificate = read_certificate(tmp_path / "run" / "certificate_sar.json")
+    step0 = certificate["step0"]
+    assert (step0["equal"], step0["reestimated"]) == (False, True)
+    assert len(step0["changed"]) == 40
+    assert all(key.endswith(("running_mean", "running_var")) for key in step0["changed"])
+    assert all(stage["parameters_frozen"] == stage["parameters"] for stage in certificate["stages"])
+    assert all(stage["norms_eval"] == stage["norms"] > 0 for stage in certificate["stages"])

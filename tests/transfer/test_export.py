@@ -4,12 +4,15 @@ import json
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
 from osm.errors import WeightsError
 from osm.transfer.card import Card, InputContract, card_from_json
-from osm.transfer.export import export_backbone, read_export
+from osm.transfer.export import CARD_KEY, DIGEST_KEY, export_backbone, read_export, tensors_sha256
+from osm.transfer.weights import read_weights
 
 
 def small() -> nn.Module:
@@ -94,3 +97,43 @@ def test_a_card_of_another_form_is_refused(change):
     change(values)
     with pytest.raises(WeightsError, match=r"w\.safetensors.*card"):
         card_from_json(json.dumps(values), "w.safetensors")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "a.safetensors"
+    export_backbone(path, small(), card())
+    return path.read_bytes()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 10**9), change=st.integers(1, 255))
+def test_any_changed_byte_is_found_wherever_it_is(exported, tmp_path, place, change):
+    damaged = bytearray(exported)
+    damaged[place % len(exported)] ^= change
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(damaged)
+    for read in (read_export, read_weights):
+        with pytest.raises(WeightsError, match=r"a\.safetensors"):
+            read(path)
+
+
+def test_every_byte_of_the_header_counts(exported, tmp_path):
+    path = tmp_path / "a.safetensors"
+    for place in range(8 + int.from_bytes(exported[:8], "little")):
+        damaged = bytearray(exported)
+        damaged[place] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(WeightsError):
+            read_weights(path)
+
+
+def test_an_export_of_before_texts_had_a_digest_is_read_and_a_damaged_name_in_it_is_not(tmp_path):
+    path = tmp_path / "a.safetensors"
+    tensors = small().state_dict()
+    texts = {CARD_KEY: card().to_json(), DIGEST_KEY: tensors_sha256(tensors), "format": "pt"}
+    save_file(tensors, path, metadata=texts)
+    assert read_export(path)[1] == card()
+    save_file(tensors, path, metadata={**texts, "osm.textz_sha256": "0"})
+    with pytest.raises(WeightsError, match=r"an entry 'osm\.textz_sha256'"):
+        read_export(path)

@@ -13,6 +13,7 @@ from osm.compare.study import CellResult, Study
 from osm.detection.predictions import Predictions, read_predictions
 from osm.errors import DataError
 from osm.files import read_json
+from osm.transfer.certificate import read_certificate
 
 #: The key of a cell.
 Key = tuple[str, str, int]
@@ -111,8 +112,4 @@ def _training(cell: CellResult) -> tuple[NDArray[np.float64] | None, NDArray[np.
 
 
 def _certificate(cell: CellResult) -> dict[str, Any]:
-    path = cell.folder / "certificate.json"
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise DataError(path, found=type(content).__name__, expected="a certificate", mend="run the cell again")
-    return content
+    return read_certificate(cell.folder / "certificate.json")

@@ -1,0 +1,56 @@
+"""Sealed JSON: a changed content is found, another layout is none."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from osm.errors import DataError
+from osm.files import check_seal, digests, read_json, sha256_file, write_sealed
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=10,
+)
+contents = st.dictionaries(st.text(max_size=3), values, max_size=4)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(contents, st.integers(0, 8))
+def test_what_is_sealed_passes_however_it_is_laid_out(tmp_path, content, indent):
+    path = tmp_path / "a.json"
+    write_sealed(path, content)
+    check_seal(path, read_json(path))
+    path.write_text(json.dumps(read_json(path), indent=indent, ensure_ascii=False, sort_keys=bool(indent % 2)))
+    check_seal(path, read_json(path))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(contents, st.text(max_size=3), st.integers())
+def test_a_changed_entry_is_found(tmp_path, content, key, value):
+    path = tmp_path / "a.json"
+    write_sealed(path, content)
+    sealed = read_json(path)
+    changed = {**sealed, key: value}
+    if json.dumps(changed, sort_keys=True) != json.dumps(sealed, sort_keys=True):
+        with pytest.raises(DataError, match=r"a\.json: found"):
+            check_seal(path, changed)
+
+
+@pytest.mark.parametrize("value", [{}, {"sha256": 1}, [], None, "text"])
+def test_what_has_no_seal_is_not_taken_for_sealed(value):
+    with pytest.raises(DataError, match="found no SHA-256 in it"):
+        check_seal("a.json", value)
+
+
+def test_digests_are_of_the_files_that_are_there(tmp_path):
+    (tmp_path / "a").write_text("x")
+    assert digests(tmp_path, ("a", "b")) == {"a": sha256_file(tmp_path / "a")}
+
+
+def test_json_too_deep_is_an_error_that_a_user_can_mend(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 200_000)
+    with pytest.raises(DataError, match=r"deep\.json: found broken JSON"):
+        read_json(tmp_path / "deep.json")
