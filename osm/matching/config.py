@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from osm.data.neighbours import Likeness
 from osm.errors import ConfigError
 from osm.matching.settings import (
     PRECISIONS,
@@ -174,6 +175,10 @@ def _check_ranges(where: str, data: DataSettings, train: TrainSettings) -> None:
             raise _wrong(where, name, number, f"at least {least}")
     if not 0 < data.train_fraction < 1:
         raise _wrong(where, "data.train_fraction", data.train_fraction, "a fraction between 0 and 1")
+    for name in ("overlap_edge", "overlap_corner", "overlap_whole"):
+        least = getattr(data, name)
+        if not Likeness.LEAST <= least <= 1:
+            raise _wrong(where, f"data.{name}", least, f"a correlation from {Likeness.LEAST:g} to 1")
     for name, factor in train.lr_mult.items():
         if isinstance(factor, bool) or not isinstance(factor, int | float) or factor < 0:
             raise _wrong(where, f"train.lr_mult[{name!r}]", factor, "a number of at least 0")

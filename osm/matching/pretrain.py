@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mmengine.registry import MODELS
 from osm.compat.checkpoints import trust_mmengine_checkpoints
 from osm.compat.sync_norm import separate_batch_norm, synchronise_batch_norm
 from osm.data.pairs import PairSource, PairSplit
+from osm.data.parallel import Step
 from osm.data.screen import counts, write_dropped
 from osm.errors import ConfigError, DataError
 from osm.files import sha256_file
@@ -62,6 +64,7 @@ def pretrain(
     tensorboard: bool = False,
     launcher: str = "none",
     options: Mapping[str, Any] | None = None,
+    watch: Callable[[], AbstractContextManager[Step | None]] = nullcontext,
 ) -> PretrainResult:
     """Train a bridge network on pairs, judge it and export its SAR backbone.
 
@@ -79,6 +82,8 @@ def pretrain(
         tensorboard: Write TensorBoard's files too.
         launcher: How processes were started: "none" for one, "pytorch" (torchrun) or "slurm".
         options: Values by dotted name (``train.epochs``) that replace those of the config.
+        watch: Opens what is told how far the look at the pixels is, which comes before the training and can take
+            minutes; closed before the log begins.
 
     Returns:
         Where the export and the figures are.
@@ -98,17 +103,8 @@ def pretrain(
         )
     check_selection(settings.train.select_every_epochs, judge)
     join_processes(launcher)
-    wanted = settings.data
-    with main_process_first():
-        opened = open_pairs(
-            data_root,
-            wanted.split,
-            wanted.train_fraction,
-            wanted.split_seed,
-            test_scenes=wanted.test_scenes,
-            unused_scenes=wanted.unused_scenes,
-            cache=work.cache,
-        )
+    with main_process_first(), watch() if is_main_process() else nullcontext() as step:
+        opened = open_pairs(data_root, settings.data.split_rule, cache=work.cache, progress=step)
     folder, split = opened.folder, opened.split
     cuda = torch.cuda.is_available()
     steps_per_epoch = _check_fit(config, settings, folder, split)

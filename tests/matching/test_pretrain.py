@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -249,7 +250,16 @@ def test_a_packed_store_trains_the_same_weights_and_both_say_what_they_left_out(
 
 def test_the_blocked_split_says_how_many_groups_there_are(demo_config, own_pairs, tmp_path, tiny):
     options = {**tiny, "train.epochs": 1, "data.split": "blocked"}
-    result = pretrain(demo_config, data_root=own_pairs, work_dir=tmp_path / "run", options=options)
+    seen = []
+
+    @contextmanager
+    def watch():
+        yield lambda *step: seen.append(step)
+        seen.append("closed")
+
+    result = pretrain(demo_config, data_root=own_pairs, work_dir=tmp_path / "run", options=options, watch=watch)
+    told = [("screen pairs", 0, 22), ("screen pairs", 22, 22), ("search overlaps", 0, 22), ("search overlaps", 22, 22)]
+    assert seen == [*told, "closed"]
     data = read_json(result.metrics)["data"]
     assert data["split"] == "blocked"
     assert data["overlapping_groups"] == 22
