@@ -14,7 +14,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from osm.matching.branch import Branch
-from osm.matching.distance import distance, embed
+from osm.matching.distance import distance
 from osm.matching.draws import derangement, generator
 from osm.matching.gather import gather_rows, own_rows
 from osm.matching.objectives import Encoded, EncodedPairs, Objective, build_objective
@@ -204,7 +204,7 @@ class BridgeNetwork(BaseModel):
         """
         if mode == "loss":
             return self._loss(sar, optical, nonmatch, target)
-        first, second = (embed(branch(images).logits, self.space) for branch, images in self._both(sar, optical))
+        first, second = (branch(images).at(self.space) for branch, images in self._both(sar, optical))
         if mode == "tensor":
             return first, second
         if mode == "predict":
@@ -233,7 +233,7 @@ class BridgeNetwork(BaseModel):
                 # mmengine adds up whatever is called a loss
                 losses = {"loss_pairs": losses["loss"], "loss_target": self._between(*views)}
             with torch.no_grad():
-                first, second, third = (embed(encoded.logits, self.space) for encoded in (near, far, elsewhere))
+                first, second, third = (encoded.at(self.space) for encoded in (near, far, elsewhere))
                 match = distance(first, second, self.space).mean()
                 apart = distance(first, third, self.space).mean()
         return {**losses, "distance_match": match, "distance_nonmatch": apart}

@@ -106,7 +106,9 @@ class AugmentSettings:
     A crop keeps the native size of pixels, where ``data.size_px`` alone reduces it and blurs small ships.
 
     Attributes:
-        turn: Flip and turn by quarters, uniformly over the 8 ways; the same for both patches of a pair.
+        turn: Flip and turn by quarters, uniformly over the 8 ways; the same for both patches of a pair. Pixels move
+            and are not resampled, so that no border or filter betrays a pair; but SAR looks from one side and shadows
+            fall to one side, so that pairs of one scene may be told apart by how they were turned.
         crop_px: Side of a window drawn anew each time, the same for both patches; the middle one in evaluation.
             0: the whole patch. At least ``data.size_px``, to which windows are reduced.
         speckle_looks: Multiply SAR intensities by speckle of so many looks, at least 1; fewer are stronger.
