@@ -132,7 +132,8 @@ def _runner(
     from torch.utils.data import DataLoader
 
     import osm.compat.amp  # noqa: F401  (registers the optimiser wrapper)
-    from osm.compat.checkpoints import trust_mmengine_checkpoints
+    from osm.compat.checkpoints import WHOLE_FILES, trust_mmengine_checkpoints
+    from osm.compat.resume import epoch_checkpoints, newest_checkpoint
     from osm.compat.runner import QuietRunner
     from osm.detection.dataset import TileDataset, TurningSampler
     from osm.detection.engine import optim_wrapper, schedulers
@@ -156,11 +157,15 @@ def _runner(
         checkpoint = {
             "type": "CheckpointHook",
             "interval": settings.checkpoint_epochs,
-            "max_keep_ckpts": 1,
+            # the older is removed before the newest is written: the one between them is there all the time
+            "max_keep_ckpts": 2,
             "out_dir": str(work_dir / CHECKPOINTS),
+            "backend_args": {"backend": WHOLE_FILES},
         }
     backends = [{"type": "LocalVisBackend"}] + ([{"type": "TensorboardVisBackend"}] if tensorboard else [])
-    last = _last_checkpoint(work_dir / CHECKPOINTS) if resume else None
+    # mmengine names a folder in it after the work folder, which may have been moved since
+    kept = epoch_checkpoints(work_dir / CHECKPOINTS, "*/epoch_*.pth")
+    last = newest_checkpoint(kept, model) if resume else None
     # mmengine would otherwise force its own way to start processes on everything in this one, and say so
     processes = {"mp_start_method": multiprocessing.get_start_method()}
     return QuietRunner(
@@ -184,8 +189,3 @@ def _runner(
         env_cfg={"dist_cfg": {"backend": "nccl"}, "mp_cfg": processes},
         cfg=config,
     )
-
-
-def _last_checkpoint(folder: Path) -> Path | None:
-    pointers = list(folder.rglob("last_checkpoint"))
-    return Path(pointers[0].read_text().strip()) if pointers else None

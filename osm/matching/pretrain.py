@@ -16,6 +16,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS
 
 from osm.compat.checkpoints import trust_mmengine_checkpoints
+from osm.compat.resume import newest_checkpoint
 from osm.compat.sync_norm import separate_batch_norm, synchronise_batch_norm
 from osm.data.pairs import PairSource, PairSplit
 from osm.data.parallel import Step
@@ -28,7 +29,6 @@ from osm.matching.finish import Begun, finish
 from osm.matching.launch import join_processes, main_process_first
 from osm.matching.network import BridgeNetwork
 from osm.matching.results import data_facts, make_card
-from osm.matching.resume import newest_checkpoint
 from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
 from osm.matching.selection import Judge, SelectionHook, check_selection
 from osm.matching.settings import Settings
@@ -158,7 +158,7 @@ def pretrain(
         cuda=cuda,
     )
     plan["train_dataloader"]["dataset"]["cache"] = str(work.cache)
-    resume_from = newest_checkpoint(work, network) if resume else None
+    resume_from = newest_checkpoint(work.checkpoints, network) if resume else None
     runner = build_runner(network, plan, config_path=config, resume_from=resume_from, launcher=launcher)
     if tiles is not None:
         runner.register_hook(TargetHook(tiles))
