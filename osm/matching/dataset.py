@@ -15,8 +15,8 @@ from torch.utils.data import Dataset
 
 from osm.data.pairs import PairSource, PairSplit, SplitRule, read_pairs, split_pairs
 from osm.data.parallel import Step, named
-from osm.data.screen import Dropped, ScreenReport, usable
-from osm.errors import OSMError
+from osm.data.screen import Dropped, ScreenReport, counts, usable
+from osm.errors import DataError, OSMError
 from osm.matching.draws import generator, partners
 
 Item = int | tuple[int, int]
@@ -66,6 +66,13 @@ def open_pairs(
     """
     listed = read_pairs(root)
     good, screen = usable(listed, cache, named(progress, "screen pairs"))
+    if len(good) < 2 <= len(listed):
+        raise DataError(
+            root,
+            found=f"{len(good)} usable of {len(listed)} pairs (left out: {counts(screen.dropped)})",
+            expected="at least 2",
+            mend=f"run osm data verify pairs {root} for the whole list, and mend or add pairs",
+        )
     folder = listed if len(good) == len(listed) else listed.select(good)
     parts = split_pairs(folder, rule, cache=cache, progress=named(progress, "search overlaps"))
     return OpenedPairs(folder, parts, screen)

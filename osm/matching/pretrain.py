@@ -18,13 +18,12 @@ from mmengine.registry import MODELS
 from osm.compat.checkpoints import trust_mmengine_checkpoints
 from osm.compat.resume import newest_checkpoint
 from osm.compat.sync_norm import separate_batch_norm, synchronise_batch_norm
-from osm.data.pairs import PairSource, PairSplit
 from osm.data.parallel import Step
 from osm.data.screen import counts, write_dropped
 from osm.errors import ConfigError, DataError
 from osm.files import sha256_file
 from osm.matching.config import load_settings
-from osm.matching.dataset import PairDataset, open_pairs
+from osm.matching.dataset import OpenedPairs, PairDataset, open_pairs
 from osm.matching.finish import Begun, finish
 from osm.matching.launch import join_processes, main_process_first
 from osm.matching.network import BridgeNetwork
@@ -107,7 +106,7 @@ def pretrain(
         opened = open_pairs(data_root, settings.data.split_rule, cache=work.cache, progress=step)
     folder, split = opened.folder, opened.split
     cuda = torch.cuda.is_available()
-    steps_per_epoch = _check_fit(config, settings, folder, split)
+    steps_per_epoch = _check_fit(config, settings, opened)
     data = data_facts(folder, split, opened.screen)
     tiles = target_tiles(settings, target_root)
     if tiles is not None:
@@ -201,13 +200,15 @@ def _digest(init: Path) -> str | None:
     return sha256_file(init) if init.is_file() else None
 
 
-def _check_fit(config: Path, settings: Settings, folder: PairSource, split: PairSplit) -> int:
+def _check_fit(config: Path, settings: Settings, opened: OpenedPairs) -> int:
     """Steps of an epoch and process, at least 1."""
+    folder, split = opened.folder, opened.split
+    left_out = f"; left out: {counts(opened.dropped)}" if opened.dropped else ""
     for part, indices in (("training", split.train), ("test", split.test)):
         if len(indices) < 2:
             raise DataError(
                 folder.root,
-                found=f"{len(indices)} {part} pairs among {len(folder)} (split: {split.kind})",
+                found=f"{len(indices)} {part} pairs among {len(folder)} (split: {split.kind}{left_out})",
                 expected="at least 2, since a non-match takes two",
                 mend="add pairs or change data.train_fraction",
             )
@@ -216,7 +217,7 @@ def _check_fit(config: Path, settings: Settings, folder: PairSource, split: Pair
     if share < batch:
         raise ConfigError(
             config,
-            found=f"train.batch_size = {batch} for {share} training pairs a process",
+            found=f"train.batch_size = {batch} for {share} training pairs a process{left_out}",
             expected="at least one full batch",
             mend=f"set train.batch_size={max(2, share)} or less, or add pairs",
         )

@@ -108,6 +108,14 @@ def spoilt(own_pairs):
     return own_pairs
 
 
+def test_where_hardly_a_pair_is_usable_the_reasons_are_counted(own_pairs):
+    folder = read_pairs(own_pairs)
+    for name in folder.names[1:]:
+        Image.new("L", (64, 64)).save(folder.sar_dir / name)
+    with pytest.raises(DataError, match=r"found 1 usable of 22 pairs \(left out: 21 constant SAR\); .*osm data verify"):
+        open_pairs(own_pairs, SplitRule("paper"))
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("split", ["paper", "blocked"])
 def test_a_packed_store_gives_the_batches_of_the_folder_bit_for_bit(spoilt, tmp_path, workers, split):
