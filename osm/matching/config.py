@@ -10,12 +10,12 @@ from typing import Any
 
 from osm.configs import check_choices, check_values, nearest
 from osm.data.neighbours import Likeness
+from osm.data.split import KINDS
 from osm.errors import ConfigError
 from osm.matching.settings import (
     PRECISIONS,
     SCHEDULES,
     SECTIONS,
-    SPLITS,
     AugmentSettings,
     DataSettings,
     FinishSettings,
@@ -143,7 +143,7 @@ def _check_ranges(where: str, settings: Settings) -> None:
     check_choices(
         where,
         (
-            ("data.split", data.split, SPLITS),
+            ("data.split", data.split, KINDS),
             ("train.precision", train.precision, PRECISIONS),
             ("train.schedule", train.schedule, SCHEDULES),
         ),

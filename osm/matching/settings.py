@@ -8,7 +8,6 @@ from typing import Any
 from osm.data.neighbours import Likeness
 from osm.data.pairs import SplitRule
 
-SPLITS = ("auto", "paper", "scene", "blocked")
 PRECISIONS = ("bfloat16", "float32")
 SCHEDULES = ("constant", "cosine")
 #: The parts of a config.
