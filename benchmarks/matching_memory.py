@@ -108,6 +108,7 @@ def load_epoch(root: Path, batch: int, workers: int) -> dict[str, float]:
     """Load every pair once, in the order of training, and watch this process's memory."""
     from torch.utils.data import DataLoader
 
+    from osm.data.pairs import SplitRule
     from osm.matching.dataset import PairDataset, PairSampler, collate_pairs
 
     start = memory_mb()
@@ -122,7 +123,7 @@ def load_epoch(root: Path, batch: int, workers: int) -> dict[str, float]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     # nearly all pairs in the training part: the epoch reads the whole store but for a thousandth
-    dataset = PairDataset(str(root), "train", "paper", 0.999, 0)
+    dataset = PairDataset(str(root), "train", SplitRule("paper", 0.999))
     sampler = PairSampler(dataset, seed=0, with_partners=True)
     loader = DataLoader(
         dataset, batch_size=batch, sampler=sampler, num_workers=workers, collate_fn=collate_pairs, drop_last=True

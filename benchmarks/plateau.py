@@ -42,6 +42,8 @@ def adamw(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parameters, lr=3e-4, weight_decay=0.01)
 
 
+BATCH = 32
+
 #: Name → objective, whether the heads end with batch norm, optimiser.
 VARIANTS = {
     "as published (SGD)": (BRIDGE, False, sgd()),
@@ -62,6 +64,8 @@ VARIANTS = {
 def load(root: Path, size_px: int) -> tuple[Tensor, Tensor, np.ndarray]:
     """All pairs, normalised and reduced, and the scene of each."""
     folder = read_pairs(root)
+    if folder.scenes is None:
+        raise SystemExit(f"{root} names no scenes (manifest.csv), so that no tile can be held back")
     known = ARCHITECTURES["resnet18"]
     prepare = PairPreprocessor(known.mean, known.std, size_px=size_px)
     parts = []
@@ -88,6 +92,9 @@ def main() -> None:
     judged, unused = scenes_by_tile(options.index, options.train_tile, options.test_tile)
     test = np.flatnonzero(np.isin(scenes, judged))
     train = np.flatnonzero(~np.isin(scenes, judged + unused))
+    if len(train) < BATCH or len(test) < 2:
+        found = f"{len(train)} pairs of {options.train_tile} and {len(test)} of {options.test_tile}"
+        raise SystemExit(f"{found} are too few")
     print(f"{len(train)} training and {len(test)} test pairs of {options.size} px, {options.epochs} epochs")
     print(f"{'variant':<44}{'loss':>7}{'match':>7}{'other':>7}{'AUC':>7}{'recall@1':>10}")
     found = {}
@@ -112,8 +119,8 @@ def fit(
     for epoch in range(epochs):
         order = torch.randperm(len(sar), generator=torch.Generator().manual_seed(epoch))
         seen = []
-        for start in range(0, len(order) - 31, 32):
-            batch = order[start : start + 32]
+        for start in range(0, len(order) - BATCH + 1, BATCH):
+            batch = order[start : start + BATCH]
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 result = network(sar[batch], optical[batch], mode="loss")
             network.step += 1
@@ -131,7 +138,9 @@ def judge(network: BridgeNetwork, sar: Tensor, optical: Tensor) -> tuple[float, 
         rows = [network(a, b, mode="tensor") for a, b in zip(sar.split(64), optical.split(64), strict=True)]
     first, second = (torch.cat([row[branch] for row in rows]).numpy() for branch in (0, 1))
     embeddings = Embeddings(first, second, network.space)
-    others = [embeddings.distances(np.roll(np.arange(len(first)), shift)) for shift in (37, 91, 150)]
+    # a whole turn would take matches for non-matches
+    shifts = [shift for shift in (1, 37, 91, 150) if shift % len(first)][-3:]
+    others = [embeddings.distances(np.roll(np.arange(len(first)), shift)) for shift in shifts]
     found = retrieval(ranks(first, second)[0])
     return auc(embeddings.distances(), np.concatenate(others)), found.recall_at_1
 

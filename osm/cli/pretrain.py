@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from osm.cli.options import parse_settings
+from osm.cli.progress import progress_bar
 
 #: Seeds of the probe that chooses an epoch.
 PROBE_SEEDS = (0, 1)
@@ -79,6 +80,7 @@ def pretrain(
         tensorboard=tensorboard,
         launcher=launcher,
         options=parse_settings(set_),
+        watch=progress_bar,
     )
 
 

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-#: Called with what is under way, units done and units in all.
-Step = Callable[[str, int, int], None]
+from osm.data.parallel import Step
 
 #: Seconds between lines where nobody watches a bar.
 QUIET_S = 30.0
@@ -15,7 +14,7 @@ QUIET_S = 30.0
 
 @contextmanager
 def progress_bar() -> Iterator[Step]:
-    """Yield the function that moves the bar; what is under way may change at any call.
+    """Yield the function that shows the bar and moves it; what is under way may change at any call.
 
     Everything goes to stderr, so that stdout holds results alone.
     """
@@ -42,18 +41,22 @@ def progress_bar() -> Iterator[Step]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        shown = ""
+    bar = Progress(*columns, console=console, transient=True)
+    task = bar.add_task("", total=None)
+    shown = ""
 
-        def step(what: str, done: int, total: int) -> None:
-            nonlocal shown
-            if what != shown:
-                bar.reset(task, description=what, total=total)
-                shown = what
-            bar.update(task, completed=done, total=total)
+    def step(what: str, done: int, total: int) -> None:
+        nonlocal shown
+        bar.start()  # at the first call: where everything is at hand, no bar flickers
+        if what != shown:
+            bar.reset(task, description=what, total=total)
+            shown = what
+        bar.update(task, completed=done, total=total)
 
+    try:
         yield step
+    finally:
+        bar.stop()
 
 
 def _lines(say: Callable[[str], None]) -> Step:

@@ -10,17 +10,17 @@ correlation: 1 for the same pixels, and for others near 0 with a spread of about
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from osm.data.cache import cached_arrays
 from osm.data.parallel import Progress, in_parallel
-from osm.errors import DataError
+from osm.errors import ConfigError, DataError
 from osm.files import read_json
 
 if TYPE_CHECKING:
@@ -35,15 +35,14 @@ DIMENSIONS = 256
 PARTS = ("left", "right", "top", "bottom", "top left", "top right", "bottom left", "bottom right", "whole")
 
 RULES = (
-    ("right", "left", (1, 0), 0.6),
-    ("bottom", "top", (0, 1), 0.6),
-    ("bottom right", "top left", (1, 1), 0.7),
-    ("bottom left", "top right", (-1, 1), 0.7),
-    ("whole", "whole", (0, 0), 0.6),
+    ("right", "left", (1, 0), "edge"),
+    ("bottom", "top", (0, 1), "edge"),
+    ("bottom right", "top left", (1, 1), "corner"),
+    ("bottom left", "top right", (-1, 1), "corner"),
+    ("whole", "whole", (0, 0), "whole"),
 )
-"""A part of one patch, the part of another that repeats it, where the other lies (columns, rows), and the least
-correlation. Measured on 1,104 patches of 256 px of 69 Sentinel scenes: true overlaps 1.00, and at least 0.84 (corners
-0.66) where the overlap is one pixel off; others at most 0.36 (corners 0.49). Two whole patches are near duplicates."""
+"""A part of one patch, the part of another that repeats it, where the other lies (columns, rows), and which number of
+``Likeness`` their correlation must reach. Two whole patches are near duplicates."""
 
 _CELLS = 64  # along a patch: 4 pixels at 256
 _WINDOW = 5  # cells, of the local mean and spread
@@ -54,6 +53,39 @@ _BATCH = 32
 _BLOCK = 2048
 _MOST_LINKS = 64
 _FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Least correlations at which two parts are taken for the same pixels, each from ``LEAST`` to 1.
+
+    Measured on 1,104 patches of 256 px of 69 Sentinel scenes: true overlaps 1.00, and at least 0.84 (corners 0.66)
+    where the overlap is one pixel off; others at most 0.36 (corners 0.49).
+
+    Attributes:
+        edge: Of a border of a patch.
+        corner: Of a corner, which has fewer pixels to tell by.
+        whole: Of two whole patches.
+
+    Raises:
+        ConfigError: One of them is out of range.
+    """
+
+    edge: float = 0.6
+    corner: float = 0.7
+    whole: float = 0.6
+
+    LEAST: ClassVar[float] = 0.2  # below, unrelated patches of little texture are linked by chance
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not self.LEAST <= value <= 1:
+                raise ConfigError(
+                    f"likeness of {name}",
+                    found=f"{value:g}",
+                    expected=f"a correlation from {self.LEAST:g} to 1",
+                    mend="correct it",
+                )
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +107,12 @@ class Links:
 
 
 def find_links(
-    pairs: PairSource, overlap: float | None = None, *, cache: Path | None = None, progress: Progress | None = None
+    pairs: PairSource,
+    overlap: float | None = None,
+    likeness: Likeness = Likeness(),
+    *,
+    cache: Path | None = None,
+    progress: Progress | None = None,
 ) -> Links:
     """Find the pairs that overlap.
 
@@ -85,6 +122,7 @@ def find_links(
         pairs: The pairs, all of one size.
         overlap: Part of a patch that it shares with the next one; by default what ``report.json`` of
             ``osm data build-pairs`` says, or else ``OVERLAP``.
+        likeness: How alike parts of two patches must be.
         cache: Folder for the links that were found.
         progress: Called now and then.
 
@@ -102,10 +140,13 @@ def find_links(
         )
 
     def compute() -> dict[str, npt.NDArray[np.int64]]:
-        links = compare(_describe_all(pairs, overlap, progress), pairs.root)
+        links = compare(_describe_all(pairs, overlap, progress), pairs.root, likeness)
         return {"first": links.first, "second": links.second, "step": links.step}
 
-    return Links(**cached_arrays(cache, "overlaps", lambda: f"{_FORMAT}\n{overlap}\n{pairs.stamp()}", compute))
+    def key() -> str:
+        return f"{_FORMAT}\n{overlap}\n{likeness}\n{pairs.stamp()}"
+
+    return Links(**cached_arrays(cache, "overlaps", key, compute))
 
 
 def overlap_of(root: Path) -> float:
@@ -142,12 +183,13 @@ def describe(sar: Bytes, optical: Bytes, overlap: float) -> Floats:
     return np.stack([_vectors(bands[:, :, rows, columns], cell_px) for rows, columns in windows], axis=1)
 
 
-def compare(vectors: npt.NDArray[np.float16], where: Path) -> Links:
+def compare(vectors: npt.NDArray[np.float16], where: Path, likeness: Likeness = Likeness()) -> Links:
     """Compare all patches with all, by ``RULES``.
 
     Args:
         vectors: ``(len(PARTS), N, DIMENSIONS)`` of ``describe``.
         where: What to name in the error.
+        likeness: How alike parts of two patches must be.
 
     Raises:
         DataError: More than 64 links a pair.
@@ -155,9 +197,9 @@ def compare(vectors: npt.NDArray[np.float16], where: Path) -> Links:
     count = vectors.shape[1]
     found: list[npt.NDArray[np.int64]] = []
     total = 0
-    for first, second, step, least in RULES:
+    for first, second, step, part in RULES:
         here, there = vectors[PARTS.index(first)], vectors[PARTS.index(second)]
-        for rows, columns in _alike(here, there, least):
+        for rows, columns in _alike(here, there, getattr(likeness, part)):
             # a patch is no neighbour of itself, and a duplicate is one in both orders
             keep = rows < columns if first == second else rows != columns
             total += int(keep.sum())
@@ -166,7 +208,7 @@ def compare(vectors: npt.NDArray[np.float16], where: Path) -> Links:
                     where,
                     found=f"more than {_MOST_LINKS} overlaps a pair",
                     expected="patches that can be told apart",
-                    mend="remove near duplicates, or use the split 'scene'",
+                    mend="remove near duplicates, raise data.overlap_whole and its like, or use the split 'scene'",
                 )
             steps = np.broadcast_to(np.array(step, dtype=np.int64), (int(keep.sum()), 2))
             found.append(np.column_stack([rows[keep], columns[keep], steps]))

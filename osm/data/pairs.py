@@ -19,10 +19,19 @@ from osm.data.images import IMAGE_SUFFIXES, image_size, read_image, to_gray
 from osm.data.packed import is_packed, read_packed
 from osm.data.pair_source import Bytes, Indices, PairSource
 from osm.data.scene import Report, natural_key, raise_problem
-from osm.data.split import PairSplit, split_pairs
+from osm.data.split import PairSplit, SplitRule, split_pairs
 from osm.errors import DataError
 
-__all__ = ["PairFolder", "PairSource", "PairSplit", "find_manifest", "list_pairs", "read_pairs", "split_pairs"]
+__all__ = [
+    "PairFolder",
+    "PairSource",
+    "PairSplit",
+    "SplitRule",
+    "find_manifest",
+    "list_pairs",
+    "read_pairs",
+    "split_pairs",
+]
 
 BASE_NAME = "QXSLAB_SAROPT"
 SAR_NAME = "sar_256_oc_0.2"

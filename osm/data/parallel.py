@@ -12,6 +12,9 @@ BATCH = 64
 Progress = Callable[[int, int], None]
 """Called with how many items are done, and how many there are."""
 
+Step = Callable[[str, int, int], None]
+"""Likewise, with what is under way before it."""
+
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
@@ -31,3 +34,8 @@ def in_parallel(look: Callable[[Item], Found], items: Sequence[Item], progress: 
             yield from pool.map(look, items[start : start + BATCH])
     if progress is not None:
         progress(len(items), len(items))
+
+
+def named(step: Step | None, what: str) -> Progress | None:
+    """The progress of one thing among several; None where nobody watches."""
+    return None if step is None else lambda done, total: step(what, done, total)

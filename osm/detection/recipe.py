@@ -8,9 +8,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from osm.configs import check_choices, check_values
 from osm.errors import ConfigError
 from osm.transfer.architectures import architecture
 
+SCHEDULES = ("cosine", "step", "constant")
+PRECISIONS = ("bfloat16", "float32")
 #: Top-level names a detection config may set; ``model`` is mmdet's own vocabulary.
 KEYS = ("detector", "architecture", "model", "data", "train", "test")
 #: What mmdet's configs bring along by inheritance and this engine replaces.
@@ -247,7 +250,15 @@ def check_words(path: str | Path, where: str, found: set[str], known: list[str] 
 
 def _check_ranges(recipe: Recipe) -> None:
     data, train, test = recipe.data, recipe.train, recipe.test
-    rules = [
+    check_choices(
+        recipe.path,
+        (
+            ("train.schedule", train.schedule, SCHEDULES),
+            ("train.precision", train.precision, PRECISIONS),
+            ("test.precision", test.precision, PRECISIONS),
+        ),
+    )
+    rules = (
         (data.tile_px >= 64 and data.tile_px % 32 == 0, "data.tile_px", data.tile_px, "a multiple of 32 from 64 up"),
         (0 <= data.overlap_px < data.tile_px, "data.overlap_px", data.overlap_px, "0 up to below data.tile_px"),
         (0 < data.min_visible <= 1, "data.min_visible", data.min_visible, "above 0, at most 1"),
@@ -255,13 +266,8 @@ def _check_ranges(recipe: Recipe) -> None:
         (0 < data.train_fraction <= 1, "data.train_fraction", data.train_fraction, "above 0, at most 1"),
         (train.epochs >= 1, "train.epochs", train.epochs, "1 or more"),
         (train.batch_size >= 2, "train.batch_size", train.batch_size, "2 or more, since batch norm learns"),
-        (train.schedule in ("cosine", "step", "constant"), "train.schedule", train.schedule, "cosine, step, constant"),
-        (train.precision in ("bfloat16", "float32"), "train.precision", train.precision, "bfloat16 or float32"),
-        (test.precision in ("bfloat16", "float32"), "test.precision", test.precision, "bfloat16 or float32"),
         (test.batch_size >= 1, "test.batch_size", test.batch_size, "1 or more"),
         (0 < test.merge_iou <= 1, "test.merge_iou", test.merge_iou, "above 0, at most 1"),
         (0 < test.merge_smaller <= 1, "test.merge_smaller", test.merge_smaller, "above 0, at most 1"),
-    ]
-    for holds, name, value, expected in rules:
-        if not holds:
-            raise ConfigError(recipe.path, found=f"{name} = {value!r}", expected=expected, mend="correct the value")
+    )
+    check_values(recipe.path, rules)

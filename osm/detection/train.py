@@ -143,6 +143,7 @@ def _runner(
 
     import osm.compat.amp  # noqa: F401  (registers the optimiser wrapper)
     from osm.compat.checkpoints import WHOLE_FILES, trust_mmengine_checkpoints
+    from osm.compat.resume import epoch_checkpoints, newest_checkpoint
     from osm.compat.runner import QuietRunner
     from osm.detection.dataset import TileDataset, TurningSampler
     from osm.detection.engine import optim_wrapper, schedulers
@@ -167,12 +168,15 @@ def _runner(
         checkpoint = {
             "type": "CheckpointHook",
             "interval": settings.checkpoint_epochs,
-            "max_keep_ckpts": 2,  # the older is removed before the newest is written
+            # the older is removed before the newest is written: the one between them is there all the time
+            "max_keep_ckpts": 2,
             "out_dir": str(work_dir / CHECKPOINTS),
             "backend_args": {"backend": WHOLE_FILES},
         }
     backends = [{"type": "LocalVisBackend"}] + ([{"type": "TensorboardVisBackend"}] if tensorboard else [])
-    last = _last_checkpoint(work_dir / CHECKPOINTS) if resume else None
+    # mmengine names a folder in it after the work folder, which may have been moved since
+    kept = epoch_checkpoints(work_dir / CHECKPOINTS, "*/epoch_*.pth")
+    last = newest_checkpoint(kept, model) if resume else None
     # mmengine would otherwise force its own way to start processes on everything in this one, and say so
     processes = {"mp_start_method": multiprocessing.get_start_method()}
     return QuietRunner(
@@ -196,10 +200,3 @@ def _runner(
         env_cfg={"dist_cfg": {"backend": "nccl"}, "mp_cfg": processes},
         cfg=config,
     )
-
-
-def _last_checkpoint(folder: Path) -> Path | None:
-    # by their names: what mmengine writes about which is the last can be half written, or of a folder since moved
-    found = [(path.stem.removeprefix("epoch_"), path) for path in folder.rglob("epoch_*.pth")]
-    numbered = sorted((int(epoch), path) for epoch, path in found if epoch.isdigit())
-    return numbered[-1][1] if numbered else None

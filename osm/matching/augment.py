@@ -1,18 +1,23 @@
 """Paired augmentation: one geometry for both patches of a pair, radiometry for SAR, colour for optical.
 
 Everything works on whole batches, on the device that holds them, in the units of the stored pixels (0..255). The
-small draws, a few numbers a pair, come from a generator on the CPU; the speckle of each pixel comes from one on the
+small draws, a few numbers a pair, come from the CPU; the speckle of a patch comes from a generator of its own on the
 device of the patches.
+
+Turns and windows move stored pixels and make none: a turn is an exact one of the square's eight, and a window lies
+inside the patch, so that no interpolation, border or padding is common to the two patches of a pair.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from osm.matching.draws import RowDraws
 from osm.matching.settings import AugmentSettings
 
 #: Elements of the symmetry group of the square.
@@ -40,16 +45,16 @@ class View:
     side_px: int
 
 
-def draw_view(count: int, size_px: int, settings: AugmentSettings, draw: torch.Generator) -> View:
+def draw_view(count: int, size_px: int, settings: AugmentSettings, draw: RowDraws) -> View:
     """Draw a window and a turn for each of ``count`` patches, both uniform.
 
     Args:
         count: Number of patches.
         size_px: Their height and width, at least ``settings.crop_px``.
         settings: Whether patches are turned and cropped; what is drawn does not depend on it.
-        draw: A generator on the CPU.
+        draw: One turn, row and column a patch.
     """
-    uniform = torch.rand(3, count, generator=draw, dtype=torch.float64)
+    uniform = draw.uniform(3, count)
     side_px = settings.crop_px or size_px
     places = size_px - side_px + 1
     turn = (uniform[0] * TURNS).long() if settings.turn else torch.zeros(count, dtype=torch.long)
@@ -100,26 +105,29 @@ def cut(view: View, *images: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def speckle(shape: tuple[int, ...], looks: float, pixels: torch.Generator) -> Tensor:
+def speckle(size_px: tuple[int, int], looks: float, pixels: Sequence[torch.Generator]) -> Tensor:
     """Factors for amplitudes: the root of gamma-distributed intensities of mean 1 and variance 1/looks.
 
     Fully developed speckle of L looks (Goodman 1976); drawn from 65,536 quantiles, since drawing the gamma
     distribution itself costs more than everything else here together.
 
     Args:
-        shape: Of the result.
+        size_px: Height and width of a patch.
         looks: L, at least 1; the fewer, the stronger.
-        pixels: A generator on the device of the result.
+        pixels: A generator for each of N patches, on the device of the result.
 
     Returns:
-        float32.
+        (N, height, width) float32.
     """
-    count = torch.Size(shape).numel()
+    device = pixels[0].device
+    count = size_px[0] * size_px[1]
     # four draws of 16 bits from one of 64
-    words = torch.empty(-(-count // 4), dtype=torch.int64, device=pixels.device)
-    words.random_(-(2**63), None, generator=pixels)
-    rank = words.view(torch.int16)[:count].int().bitwise_and_(_QUANTILES - 1)
-    return _speckle_quantiles(float(looks), str(pixels.device)).index_select(0, rank).view(shape)
+    words = torch.empty(len(pixels), -(-count // 4), dtype=torch.int64, device=device)
+    for row, own in zip(words, pixels, strict=True):
+        row.random_(-(2**63), None, generator=own)
+    rank = words.view(torch.int16)[:, :count].int().bitwise_and_(_QUANTILES - 1)
+    factors = _speckle_quantiles(float(looks), str(device)).index_select(0, rank.flatten())
+    return factors.view(len(pixels), *size_px)
 
 
 @lru_cache(maxsize=4)
@@ -131,19 +139,19 @@ def _speckle_quantiles(looks: float, device: str) -> Tensor:
     return torch.from_numpy(np.sqrt(intensity / intensity.mean()).astype(np.float32)).to(device)
 
 
-def disturb_sar(sar: Tensor, settings: AugmentSettings, draw: torch.Generator, pixels: torch.Generator) -> Tensor:
+def disturb_sar(sar: Tensor, settings: AugmentSettings, draw: RowDraws, pixels: RowDraws) -> Tensor:
     """Disturb SAR amplitudes: brightness curve and gain, then a noise floor, then speckle over both.
 
     Args:
         sar: (N, H, W) uint8.
         settings: The strengths.
-        draw: A generator on the CPU: one gain, one exponent and one floor a patch.
-        pixels: A generator on the device of the patches: the speckle.
+        draw: One gain, one exponent and one floor a patch.
+        pixels: The speckle of each patch.
 
     Returns:
         float32 of the same shape, at most 255; ``sar`` itself where nothing is on.
     """
-    uniform = torch.rand(3, len(sar), 1, generator=draw, dtype=torch.float64)
+    uniform = draw.uniform(3, len(sar))[:, :, None]
     curved = bool(settings.sar_gain_db or settings.sar_gamma or settings.sar_floor)
     if not curved and not settings.speckle_looks:
         return sar
@@ -159,11 +167,13 @@ def disturb_sar(sar: Tensor, settings: AugmentSettings, draw: torch.Generator, p
     else:
         amplitude = sar.float()
     if settings.speckle_looks:
-        amplitude.mul_(speckle(tuple(sar.shape), settings.speckle_looks, pixels))
+        height_px, width_px = sar.shape[1:]
+        own = pixels.generators(len(sar), sar.device)
+        amplitude.mul_(speckle((height_px, width_px), settings.speckle_looks, own))
     return amplitude.clamp_(max=255)
 
 
-def recolour(optical: Tensor, settings: AugmentSettings, draw: torch.Generator) -> Tensor:
+def recolour(optical: Tensor, settings: AugmentSettings, draw: RowDraws) -> Tensor:
     """Change brightness, contrast and saturation of optical patches, or take their colour away.
 
     All of it is linear in the pixels until the last clamp, so it may follow a reduction in size.
@@ -171,12 +181,12 @@ def recolour(optical: Tensor, settings: AugmentSettings, draw: torch.Generator) 
     Args:
         optical: (N, 3, H, W) float, 0..255.
         settings: The strengths.
-        draw: A generator on the CPU: three factors and one decision a patch.
+        draw: Three factors and one decision a patch.
 
     Returns:
         float of the same shape, 0..255; ``optical`` itself where nothing is on.
     """
-    uniform = torch.rand(4, len(optical), 1, 1, 1, generator=draw)
+    uniform = draw.uniform(4, len(optical))[:, :, None, None, None]
     if not (settings.brightness or settings.contrast or settings.saturation or settings.grey):
         return optical
     strengths = (settings.brightness, settings.contrast, settings.saturation)
@@ -185,7 +195,7 @@ def recolour(optical: Tensor, settings: AugmentSettings, draw: torch.Generator) 
     )
     saturation = torch.where(uniform[3] < settings.grey, 0.0, saturation)
     own, shared, level = (
-        factor.to(optical.device, non_blocking=True)
+        factor.to(optical.device, torch.float32, non_blocking=True)
         for factor in (
             brightness * contrast * saturation,
             brightness * contrast * (1 - saturation),

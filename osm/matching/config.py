@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from osm.configs import check_choices, check_values, nearest
+from osm.data.neighbours import Likeness
+from osm.data.split import KINDS
 from osm.errors import ConfigError
 from osm.matching.settings import (
     PRECISIONS,
     SCHEDULES,
     SECTIONS,
-    SPLITS,
     AugmentSettings,
     DataSettings,
     FinishSettings,
@@ -55,18 +56,19 @@ def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) 
     data: DataSettings = _section(where, "data", DataSettings, values.get("data", {}))
     train: TrainSettings = _section(where, "train", TrainSettings, values.get("train", {}))
     start: StartSettings = _section(where, "start", StartSettings, values.get("start", {}))
-    target = _target(where, values.get("target", {}))
+    target: TargetSettings = _section(where, "target", TargetSettings, values.get("target", {}))
     finish: FinishSettings = _section(where, "finish", FinishSettings, values.get("finish", {}))
     augment: AugmentSettings = _section(where, "augment", AugmentSettings, values.get("augment", {}))
     coverage = values.get("init_min_coverage", 1.0)
-    if isinstance(coverage, bool) or not isinstance(coverage, int | float) or not 0 <= coverage <= 1:
-        raise _wrong(where, "init_min_coverage", coverage, "a fraction between 0 and 1")
-    _check_ranges(where, data, train)
-    if not 0 < finish.interpolate <= 1:
-        raise _wrong(where, "finish.interpolate", finish.interpolate, "a fraction above 0, at most 1")
-    _check_augment(where, augment, data.size_px)
-    model = _model(where, values.get("model", {}))
-    return Settings(model, data, train, augment, target, start, finish, float(coverage))
+    settings = Settings({}, data, train, augment, target, start, finish, coverage)
+    _check_ranges(where, settings)
+    objective = _objective(where, "target.loss", target.loss)
+    return replace(
+        settings,
+        model=_model(where, values.get("model", {})),
+        target=replace(target, loss=objective),
+        init_min_coverage=float(coverage),
+    )
 
 
 def check_names(where: str, section: str, names: Collection[str], known: Collection[str]) -> None:
@@ -88,13 +90,6 @@ def check_names(where: str, section: str, names: Collection[str], known: Collect
             raise ConfigError(
                 where, found=f"{name!r} in {section}", expected=f"one of {', '.join(sorted(known))}", mend=mend
             )
-
-
-def nearest(name: str, known: Collection[str]) -> str | None:
-    """The known name that is spelt most like ``name``, capitals aside; None where none is near."""
-    spelt = {entry.casefold(): entry for entry in known}
-    near = difflib.get_close_matches(name.casefold(), spelt, n=1, cutoff=0.5)
-    return spelt[near[0]] if near else None
 
 
 def _parse(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,7 +120,7 @@ def _section(where: str, name: str, kind: type[Any], values: dict[str, Any]) -> 
     check_names(where, name, values, known)
     for key, value in values.items():
         wanted = str(known[key].type)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
+        number = _number(value)
         fits = {
             "int": number and isinstance(value, int),
             "float": number,
@@ -143,76 +138,85 @@ def _section(where: str, name: str, kind: type[Any], values: dict[str, Any]) -> 
         ) from error
 
 
-def _check_ranges(where: str, data: DataSettings, train: TrainSettings) -> None:
-    for name, choice, choices in (
-        ("data.split", data.split, SPLITS),
-        ("train.precision", train.precision, PRECISIONS),
-        ("train.schedule", train.schedule, SCHEDULES),
-    ):
-        if choice not in choices:
-            near = nearest(choice, choices)
-            raise ConfigError(
-                where,
-                found=f"{name} = {choice!r}",
-                expected=f"one of {', '.join(choices)}",
-                mend=f"write {near!r}" if near else "correct it",
-            )
-    for name, number, least in (
-        ("data.size_px", data.size_px, 32),
-        ("data.workers", data.workers, 0),
-        ("data.split_seed", data.split_seed, 0),
-        ("train.epochs", train.epochs, 1),
-        ("train.batch_size", train.batch_size, 2),
-        ("train.seed", train.seed, 0),
-        ("train.warmup_epochs", train.warmup_epochs, 0),
-        ("train.anchor", train.anchor, 0),
-        ("train.log_every_steps", train.log_every_steps, 1),
-        ("train.checkpoint_every_epochs", train.checkpoint_every_epochs, 1),
-        ("train.select_every_epochs", train.select_every_epochs, 0),
-    ):
-        if number < least:
-            raise _wrong(where, name, number, f"at least {least}")
-    if not 0 < data.train_fraction < 1:
-        raise _wrong(where, "data.train_fraction", data.train_fraction, "a fraction between 0 and 1")
-    for name, factor in train.lr_mult.items():
-        if isinstance(factor, bool) or not isinstance(factor, int | float) or factor < 0:
-            raise _wrong(where, f"train.lr_mult[{name!r}]", factor, "a number of at least 0")
-    if train.warmup_epochs >= train.epochs:
-        raise _wrong(where, "train.warmup_epochs", train.warmup_epochs, f"less than the {train.epochs} epochs")
+def _check_ranges(where: str, settings: Settings) -> None:
+    data, train, augment, target = settings.data, settings.train, settings.augment, settings.target
+    check_choices(
+        where,
+        (
+            ("data.split", data.split, KINDS),
+            ("train.precision", train.precision, PRECISIONS),
+            ("train.schedule", train.schedule, SCHEDULES),
+        ),
+    )
+    check_values(where, _at_least(data, "data", size_px=32, workers=0, split_seed=0))
+    check_values(
+        where,
+        _at_least(
+            train,
+            "train",
+            epochs=1,
+            batch_size=2,
+            seed=0,
+            warmup_epochs=0,
+            anchor=0,
+            log_every_steps=1,
+            checkpoint_every_epochs=1,
+            select_every_epochs=0,
+        ),
+    )
+    check_values(where, _at_least(target, "target", tiles=2, weight=0, speckle_looks=0, gain_db=0, gamma=0))
+    fraction, like = data.train_fraction, Likeness.LEAST
+    interpolate, coverage = settings.finish.interpolate, settings.init_min_coverage
+    rules = [
+        (0 < fraction < 1, "data.train_fraction", fraction, "a fraction between 0 and 1"),
+        *_between(data, "data", like, overlap_edge=1, overlap_corner=1, overlap_whole=1),
+        *(
+            (_number(factor) and factor >= 0, f"train.lr_mult[{name!r}]", factor, "a number of at least 0")
+            for name, factor in train.lr_mult.items()
+        ),
+        (
+            train.warmup_epochs < train.epochs,
+            "train.warmup_epochs",
+            train.warmup_epochs,
+            f"less than the {train.epochs} epochs",
+        ),
+        (0 < interpolate <= 1, "finish.interpolate", interpolate, "a fraction above 0, at most 1"),
+        (_number(coverage) and 0 <= coverage <= 1, "init_min_coverage", coverage, "a fraction between 0 and 1"),
+        (
+            augment.crop_px == 0 or augment.crop_px >= data.size_px,
+            "augment.crop_px",
+            augment.crop_px,
+            f"0, or at least data.size_px = {data.size_px}",
+        ),
+        (
+            augment.speckle_looks == 0 or 1 <= augment.speckle_looks <= 1000,
+            "augment.speckle_looks",
+            augment.speckle_looks,
+            "0, or a number between 1 and 1000",
+        ),
+        *_between(augment, "augment", 0, sar_gain_db=20, sar_gamma=1, sar_floor=64),
+        *_between(augment, "augment", 0, brightness=0.9, contrast=0.9, saturation=1, grey=1),
+    ]
+    check_values(where, rules)
     _check_optimizer(where, train.optimizer)
 
 
-def _check_augment(where: str, augment: AugmentSettings, size_px: int) -> None:
-    if augment.crop_px and augment.crop_px < size_px:
-        raise _wrong(where, "augment.crop_px", augment.crop_px, f"0, or at least data.size_px = {size_px}")
-    if augment.speckle_looks and not 1 <= augment.speckle_looks <= 1000:
-        raise _wrong(where, "augment.speckle_looks", augment.speckle_looks, "0, or a number between 1 and 1000")
-    for name, most in (
-        ("sar_gain_db", 20),
-        ("sar_gamma", 1),
-        ("sar_floor", 64),
-        ("brightness", 0.9),
-        ("contrast", 0.9),
-        ("saturation", 1),
-        ("grey", 1),
-    ):
-        strength = getattr(augment, name)
-        if not 0 <= strength <= most:
-            raise _wrong(where, f"augment.{name}", strength, f"a number between 0 and {most}")
+def _at_least(section: object, prefix: str, **least: float) -> Iterator[tuple[bool, str, object, str]]:
+    """Rules for ``osm.configs.check_values``: fields and their least values."""
+    for name, limit in least.items():
+        value = getattr(section, name)
+        yield value >= limit, f"{prefix}.{name}", value, f"at least {limit}"
 
 
-def _target(where: str, values: dict[str, Any]) -> TargetSettings:
-    target: TargetSettings = _section(where, "target", TargetSettings, values)
-    for name, number, least in (
-        ("tiles", target.tiles, 2),
-        ("weight", target.weight, 0),
-        ("speckle_looks", target.speckle_looks, 0),
-        ("gain_db", target.gain_db, 0),
-        ("gamma", target.gamma, 0),
-    ):
-        if number < least:
-            raise _wrong(where, f"target.{name}", number, f"at least {least}")
-    return replace(target, loss=_objective(where, "target.loss", target.loss))
+def _between(section: object, prefix: str, least: float, **most: float) -> Iterator[tuple[bool, str, object, str]]:
+    """Likewise: fields and their greatest values."""
+    for name, limit in most.items():
+        value = getattr(section, name)
+        yield least <= value <= limit, f"{prefix}.{name}", value, f"a number between {least} and {limit}"
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check_optimizer(where: str, values: dict[str, Any]) -> None:
@@ -222,7 +226,7 @@ def _check_optimizer(where: str, values: dict[str, Any]) -> None:
     known = [name for name in inspect.signature(kind).parameters if name != "params"]
     check_names(where, "train.optimizer", [name for name in values if name != "type"], known)
     lr = values.get("lr")
-    if lr is not None and (isinstance(lr, bool) or not isinstance(lr, int | float) or lr <= 0):
+    if lr is not None and not (_number(lr) and lr > 0):
         raise _wrong(where, "train.optimizer.lr", lr, "a positive number")
     try:  # momentum="high" and the like: the class itself knows best
         import torch

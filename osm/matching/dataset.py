@@ -13,10 +13,10 @@ from mmengine.dataset import DefaultSampler
 from mmengine.registry import DATA_SAMPLERS, DATASETS, FUNCTIONS
 from torch.utils.data import Dataset
 
-from osm.data.pairs import PairSource, PairSplit, read_pairs, split_pairs
-from osm.data.parallel import Progress
-from osm.data.screen import Dropped, ScreenReport, usable
-from osm.errors import OSMError
+from osm.data.pairs import PairSource, PairSplit, SplitRule, read_pairs, split_pairs
+from osm.data.parallel import Step, named
+from osm.data.screen import Dropped, ScreenReport, counts, usable
+from osm.errors import DataError, OSMError
 from osm.matching.draws import generator, partners
 
 Item = int | tuple[int, int]
@@ -50,25 +50,13 @@ class OpenedPairs:
 
 
 def open_pairs(
-    root: str | Path,
-    split: str,
-    train_fraction: float,
-    split_seed: int,
-    *,
-    test_scenes: Sequence[str] = (),
-    unused_scenes: Sequence[str] = (),
-    cache: Path | None = None,
-    progress: Progress | None = None,
+    root: str | Path, rule: SplitRule, *, cache: Path | None = None, progress: Step | None = None
 ) -> OpenedPairs:
     """List pairs, leave out what must not be trained on, and divide the others.
 
     Args:
         root: A folder or packed store for ``osm.data.pairs.read_pairs``.
-        split: Kind of split, for ``osm.data.pairs.split_pairs``.
-        train_fraction: Part of the pairs for training.
-        split_seed: Seed of the split.
-        test_scenes: Scenes of the test part by name, in place of a drawing.
-        unused_scenes: Scenes in neither part.
+        rule: How they are divided.
         cache: Folder for what was found in the pixels; without one, every call reads them anew.
         progress: Called now and then while pixels are read.
 
@@ -77,18 +65,16 @@ def open_pairs(
         ConfigError: The split is.
     """
     listed = read_pairs(root)
-    good, screen = usable(listed, cache, progress)
+    good, screen = usable(listed, cache, named(progress, "screen pairs"))
+    if len(good) < 2 <= len(listed):
+        raise DataError(
+            root,
+            found=f"{len(good)} usable of {len(listed)} pairs (left out: {counts(screen.dropped)})",
+            expected="at least 2",
+            mend=f"run osm data verify pairs {root} for the whole list, and mend or add pairs",
+        )
     folder = listed if len(good) == len(listed) else listed.select(good)
-    parts = split_pairs(
-        folder,
-        split,
-        train_fraction,
-        split_seed,
-        test_scenes=test_scenes,
-        unused_scenes=unused_scenes,
-        cache=cache,
-        progress=progress,
-    )
+    parts = split_pairs(folder, rule, cache=cache, progress=named(progress, "search overlaps"))
     return OpenedPairs(folder, parts, screen)
 
 
@@ -97,14 +83,10 @@ class PairDataset(Dataset[dict[str, Any]]):
     """One part of a folder of pairs.
 
     Args:
-        root: As for ``open_pairs``, as are all others.
+        root: As for ``open_pairs``.
         part: "train" or "test".
-        split: Kind of split.
-        train_fraction: Part of the pairs for training.
-        split_seed: Seed of the split.
-        test_scenes: Scenes of the test part by name, in place of a drawing.
-        unused_scenes: Scenes in neither part.
-        cache: Folder for what was found in the pixels.
+        split: The rule for ``open_pairs``, or what ``dataclasses.asdict`` makes of it.
+        cache: As for ``open_pairs``.
     """
 
     metainfo: dict[str, Any] = {}  # noqa: RUF012  (mmengine asks every data set for one)
@@ -113,23 +95,11 @@ class PairDataset(Dataset[dict[str, Any]]):
         self,
         root: str,
         part: str,
-        split: str,
-        train_fraction: float,
-        split_seed: int,
-        test_scenes: Sequence[str] = (),
-        unused_scenes: Sequence[str] = (),
+        split: SplitRule | Mapping[str, Any],
         cache: str | None = None,
     ) -> None:
-        kept = None if cache is None else Path(cache)
-        opened = open_pairs(
-            root,
-            split,
-            train_fraction,
-            split_seed,
-            test_scenes=test_scenes,
-            unused_scenes=unused_scenes,
-            cache=kept,
-        )
+        rule = split if isinstance(split, SplitRule) else SplitRule.of(split)
+        opened = open_pairs(root, rule, cache=None if cache is None else Path(cache))
         self._open(opened.folder, opened.split, part)
 
     @classmethod

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from osm.data.parallel import Step
 from osm.data.partners import find_files
 from osm.errors import ConfigError, DataError, EnvironmentProblem
 from osm.matching.distance import squared_diameter
-from osm.matching.match_images import Progress, embed_images
+from osm.matching.match_images import embed_images
 from osm.matching.matcher import MODALITIES, Matcher
 from osm.matching.patch import PatchRule
 from osm.matching.retrieval import nearest
@@ -127,7 +128,7 @@ def build_index(
     out: Path,
     *,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: Step | None = None,
 ) -> tuple[Index, dict[str, int]]:
     """Embed images and write their index.
 

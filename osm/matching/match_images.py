@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from osm.data.parallel import Step
 from osm.data.partners import find_files
 from osm.data.scene import natural_key
 from osm.errors import DataError
@@ -22,9 +23,6 @@ from osm.matching.matcher import BATCH, Matcher, Rows
 from osm.matching.patch import PatchRule, read_patch
 from osm.matching.retrieval import Retrieval, nearest, ranks, retrieval
 from osm.matching.sheets import PairRow, pair_sheet, short
-
-#: Called with what is under way, images done and images in all.
-Progress = Callable[[str, int, int], None]
 
 CSV_NAME, SHEET_NAME, RECORD_NAME = "matches.csv", "matches.png", "match.json"
 _NAMES = {"sar": "SAR", "optical": "optical"}
@@ -71,7 +69,7 @@ class FolderMatches:
 
 
 def embed_images(
-    matcher: Matcher, paths: Sequence[Path], modality: str, rule: PatchRule, progress: Progress | None = None
+    matcher: Matcher, paths: Sequence[Path], modality: str, rule: PatchRule, progress: Step | None = None
 ) -> tuple[Rows, Counter[str]]:
     """Embed images in their order, holding no more than a batch of them.
 
@@ -106,7 +104,7 @@ def match_folders(
     rule: PatchRule,
     *,
     threshold: float | None = None,
-    progress: Progress | None = None,
+    progress: Step | None = None,
 ) -> FolderMatches:
     """Judge all namesakes of two folders, and find the nearest image for those without one.
 

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import get_rank
 from mmengine.model import BaseModel
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from osm.matching.branch import Branch
-from osm.matching.distance import distance, embed
+from osm.matching.distance import distance
 from osm.matching.draws import derangement, generator
-from osm.matching.gather import gather_rows
+from osm.matching.gather import gather_rows, own_rows
 from osm.matching.objectives import Encoded, EncodedPairs, Objective, build_objective
 from osm.matching.preprocess import PairPreprocessor
 from osm.transfer.architectures import ARCHITECTURES, out_channels
@@ -76,7 +75,7 @@ class BridgeNetwork(BaseModel):
         head_norm: Whether the heads end with batch norm; the paper's do not.
         placebo: Whether every SAR patch is shown with the optical patch of another place, drawn anew every step:
             all is seen that pretraining sees, and nothing can be matched. What pretraining gains beyond its
-            placebo, it gains by matching.
+            placebo, it gains by matching. Several processes exchange their optical patches for it.
         frozen: Modules, by name (``optical.backbone``, ``sar.backbone.layer1``), that keep their start: no
             gradient reaches them and their batch norm uses its running statistics.
         target_loss: Registry config of an objective over two views of each tile of the detectors' domain
@@ -229,7 +228,7 @@ class BridgeNetwork(BaseModel):
         """
         if mode == "loss":
             return self._loss(sar, optical, nonmatch, target)
-        first, second = (embed(branch(images).logits, self.space) for branch, images in self._both(sar, optical))
+        first, second = (branch(images).at(self.space) for branch, images in self._both(sar, optical))
         if mode == "tensor":
             return first, second
         if mode == "predict":
@@ -239,7 +238,7 @@ class BridgeNetwork(BaseModel):
 
     def _loss(self, sar: Tensor, optical: Tensor, nonmatch: Tensor | None, target: Tensor | None) -> dict[str, Tensor]:
         if self.placebo:
-            optical = optical[derangement(len(optical), generator(self.seed, self.step, get_rank(), _PLACEBO))]
+            optical = self._strangers(optical)
         if target is None:
             near, views = _gathered(self.sar(sar)), None
         else:
@@ -258,7 +257,7 @@ class BridgeNetwork(BaseModel):
                 # mmengine adds up whatever is called a loss
                 losses = {"loss_pairs": losses["loss"], "loss_target": self._between(*views)}
             with torch.no_grad():
-                first, second, third = (embed(encoded.logits, self.space) for encoded in (near, far, elsewhere))
+                first, second, third = (encoded.at(self.space) for encoded in (near, far, elsewhere))
                 match = distance(first, second, self.space).mean()
                 apart = distance(first, third, self.space).mean()
         return {**losses, "distance_match": match, "distance_nonmatch": apart}
@@ -270,6 +269,16 @@ class BridgeNetwork(BaseModel):
         views = EncodedPairs(first, second, second.rows(order), order, self.step, self.seed)
         loss: Tensor = self.target_weight * self.target_objective(views)
         return loss
+
+    def _strangers(self, optical: Tensor) -> Tensor:
+        """For each pair the optical patch of another, out of the batch over all processes.
+
+        Patches change places before they are encoded, and not embeddings after it: maps are changed too then, and
+        the cells of an objective that reads them are those of one place in both patches still.
+        """
+        whole = gather_rows(optical)
+        order = own_rows(derangement(len(whole), generator(self.seed, self.step, 0, _PLACEBO)))
+        return whole[order.to(whole.device)].contiguous(memory_format=torch.channels_last)
 
     def _order(self, count: int, stream: int) -> Tensor:
         return derangement(count, generator(self.seed, self.step, stream))

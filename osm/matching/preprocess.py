@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import get_rank, get_world_size
 from mmengine.model import BaseDataPreprocessor
 from mmengine.registry import MODELS
 from torch import Tensor
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from osm.errors import ConfigError, DataError
 from osm.matching.augment import View, centre_view, cut, disturb_sar, draw_view, recolour
-from osm.matching.draws import generator
+from osm.matching.draws import RowDraws
 from osm.matching.settings import AugmentSettings
 
 
@@ -35,8 +35,8 @@ def reduce_to(images: Tensor, size_px: int) -> Tensor:
     return functional.interpolate(images, size=(size_px, size_px), mode="bilinear", antialias=True)
 
 
-#: Tell the streams of one step apart, and from that of the negatives, whose key has no such word: hence no zero.
-_VIEW, _SAR, _SPECKLE, _OPTICAL, _OTHER_VIEW, _OTHER_OPTICAL = range(1, 7)
+#: Tell the streams of one step apart.
+_VIEW, _SAR, _OPTICAL, _OTHER_VIEW, _OTHER_OPTICAL, _SPECKLE = 1, 2, 4, 5, 6, 8
 #: Two streams each, one a view.
 _TARGET, _TARGET_SPECKLE = 10, 12
 
@@ -54,7 +54,8 @@ class PairPreprocessor(BaseDataPreprocessor):
         seed: Seed of the augmentation.
 
     Attributes:
-        step: Step of the training; the augmentation depends on it, the seed and the rank alone.
+        step: Step of the training; the augmentation of a pair depends on it, the seed and the pair's place in the
+            batch over all processes alone.
     """
 
     def __init__(
@@ -110,8 +111,7 @@ class PairPreprocessor(BaseDataPreprocessor):
                 batch |= zip(keys, cut(view, *(batch[key] for key in keys)), strict=True)
         if training and "sar" in batch:
             # before the reduction: speckle belongs to the native pixels
-            speckle = self._draw(_SPECKLE, batch["sar"].device)
-            batch["sar"] = disturb_sar(batch["sar"], self.augment, self._draw(_SAR), speckle)
+            batch["sar"] = disturb_sar(batch["sar"], self.augment, self._draw(_SAR), self._draw(_SPECKLE))
         for key, colours in (("sar", None), ("optical", _OPTICAL), ("nonmatch", _OTHER_OPTICAL)):
             if key in batch:
                 batch[key] = self._images(batch[key], self._draw(colours) if training and colours else None)
@@ -120,11 +120,11 @@ class PairPreprocessor(BaseDataPreprocessor):
         return batch
 
     def _view_of(self, tiles: Tensor, view: int) -> Tensor:
-        values = self._draw(_TARGET + view)
-        return disturb_sar(tiles, self.target, values, self._draw(_TARGET_SPECKLE + view, tiles.device))
+        return disturb_sar(tiles, self.target, self._draw(_TARGET + view), self._draw(_TARGET_SPECKLE + view))
 
-    def _draw(self, stream: int, device: torch.device | str = "cpu") -> torch.Generator:
-        return generator(self.seed, self.step, get_rank(), stream, device=device)
+    def _draw(self, stream: int) -> RowDraws:
+        # the zero keeps these apart from the draws of negatives and cells, whose keys are a word shorter
+        return RowDraws((self.seed, self.step, 0, stream), get_rank(), get_world_size())
 
     def _view(self, stored: Tensor, stream: int, training: bool) -> View:
         count, height, width = stored.shape[:3]
@@ -141,7 +141,7 @@ class PairPreprocessor(BaseDataPreprocessor):
             return draw_view(count, width, self.augment, self._draw(stream))
         return centre_view(count, width, crop_px)
 
-    def _images(self, stored: Tensor, draw: torch.Generator | None = None) -> Tensor:
+    def _images(self, stored: Tensor, draw: RowDraws | None = None) -> Tensor:
         # (N, H, W, 3) seen as (N, 3, H, W) lies channels last already
         planar = stored.unsqueeze(1) if stored.ndim == 3 else stored.permute(0, 3, 1, 2)
         images = reduce_to(planar.float(), self.size_px)

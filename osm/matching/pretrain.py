@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,18 @@ from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS
 
 from osm.compat.checkpoints import trust_mmengine_checkpoints
+from osm.compat.resume import newest_checkpoint
 from osm.compat.sync_norm import separate_batch_norm, synchronise_batch_norm
-from osm.data.pairs import PairSource, PairSplit
+from osm.data.parallel import Step
 from osm.data.screen import counts, write_dropped
 from osm.errors import ConfigError, DataError
 from osm.files import sha256_file
 from osm.matching.config import load_settings
-from osm.matching.dataset import PairDataset, open_pairs
+from osm.matching.dataset import OpenedPairs, PairDataset, open_pairs
 from osm.matching.finish import Begun, finish
 from osm.matching.launch import join_processes, main_process_first
 from osm.matching.network import BridgeNetwork
 from osm.matching.results import data_facts, make_card, one_radiometry
-from osm.matching.resume import newest_checkpoint
 from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
 from osm.matching.selection import Judge, SelectionHook, check_selection
 from osm.matching.settings import Settings
@@ -67,6 +68,7 @@ def pretrain(
     tensorboard: bool = False,
     launcher: str = "none",
     options: Mapping[str, Any] | None = None,
+    watch: Callable[[], AbstractContextManager[Step | None]] = nullcontext,
 ) -> PretrainResult:
     """Train a bridge network on pairs, judge it and export its SAR backbone.
 
@@ -85,6 +87,8 @@ def pretrain(
         tensorboard: Write TensorBoard's files too.
         launcher: How processes were started: "none" for one, "pytorch" (torchrun) or "slurm".
         options: Values by dotted name (``train.epochs``) that replace those of the config.
+        watch: Opens what is told how far the look at the pixels is, which comes before the training and can take
+            minutes; closed before the log begins.
 
     Returns:
         Where the export and the figures are.
@@ -105,20 +109,11 @@ def pretrain(
         )
     check_selection(settings.train.select_every_epochs, judge)
     join_processes(launcher)
-    wanted = settings.data
-    with main_process_first():
-        opened = open_pairs(
-            data_root,
-            wanted.split,
-            wanted.train_fraction,
-            wanted.split_seed,
-            test_scenes=wanted.test_scenes,
-            unused_scenes=wanted.unused_scenes,
-            cache=work.cache,
-        )
+    with main_process_first(), watch() if is_main_process() else nullcontext() as step:
+        opened = open_pairs(data_root, settings.data.split_rule, cache=work.cache, progress=step)
     folder, split = opened.folder, opened.split
     cuda = torch.cuda.is_available()
-    steps_per_epoch = _check_fit(config, settings, folder, split)
+    steps_per_epoch = _check_fit(config, settings, opened)
     data = data_facts(folder, split, opened.screen)
     radiometry = one_radiometry(data)
     tiles = target_tiles(settings, target_root)
@@ -175,7 +170,7 @@ def pretrain(
         cuda=cuda,
     )
     plan["train_dataloader"]["dataset"]["cache"] = str(work.cache)
-    resume_from = newest_checkpoint(work, network) if resume else None
+    resume_from = newest_checkpoint(work.checkpoints, network) if resume else None
     runner = build_runner(network, plan, config_path=config, resume_from=resume_from, launcher=launcher)
     if tiles is not None:
         runner.register_hook(TargetHook(tiles))
@@ -227,13 +222,15 @@ def _digest(init: Path) -> str | None:
     return sha256_file(init) if init.is_file() else None
 
 
-def _check_fit(config: Path, settings: Settings, folder: PairSource, split: PairSplit) -> int:
+def _check_fit(config: Path, settings: Settings, opened: OpenedPairs) -> int:
     """Steps of an epoch and process, at least 1."""
+    folder, split = opened.folder, opened.split
+    left_out = f"; left out: {counts(opened.dropped)}" if opened.dropped else ""
     for part, indices in (("training", split.train), ("test", split.test)):
         if len(indices) < 2:
             raise DataError(
                 folder.root,
-                found=f"{len(indices)} {part} pairs among {len(folder)} (split: {split.kind})",
+                found=f"{len(indices)} {part} pairs among {len(folder)} (split: {split.kind}{left_out})",
                 expected="at least 2, since a non-match takes two",
                 mend="add pairs or change data.train_fraction",
             )
@@ -242,7 +239,7 @@ def _check_fit(config: Path, settings: Settings, folder: PairSource, split: Pair
     if share < batch:
         raise ConfigError(
             config,
-            found=f"train.batch_size = {batch} for {share} training pairs a process",
+            found=f"train.batch_size = {batch} for {share} training pairs a process{left_out}",
             expected="at least one full batch",
             mend=f"set train.batch_size={max(2, share)} or less, or add pairs",
         )

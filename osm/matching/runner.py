@@ -127,11 +127,7 @@ def loader_config(settings: Settings, data_root: Path, *, pin_memory: bool) -> d
             "type": "PairDataset",
             "root": str(data_root),
             "part": "train",
-            "split": data.split,
-            "train_fraction": data.train_fraction,
-            "split_seed": data.split_seed,
-            "test_scenes": list(data.test_scenes),
-            "unused_scenes": list(data.unused_scenes),
+            "split": asdict(data.split_rule),
         },
         "sampler": {
             "type": "PairSampler",

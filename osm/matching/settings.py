@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-SPLITS = ("auto", "paper", "scene", "blocked")
+from osm.data.neighbours import Likeness
+from osm.data.pairs import SplitRule
+
 PRECISIONS = ("bfloat16", "float32")
 SCHEDULES = ("constant", "cosine")
 #: The parts of a config.
@@ -24,6 +26,11 @@ class DataSettings:
         test_scenes: With the split "scene": the scenes that are tested on, in place of a drawing; so a whole region
             can be held back.
         unused_scenes: Scenes that are neither trained nor tested on, e.g. since they touch both regions.
+        overlap_edge: With the split "blocked": patches whose borders correlate at least so much are taken to overlap;
+            0.2 to 1. Lower finds overlaps that are off by more pixels, or noisier, and begins to link patches that
+            only look alike; ``osm.data.neighbours`` has measured values.
+        overlap_corner: The same for their corners, which have fewer pixels to tell by.
+        overlap_whole: The same for whole patches: near duplicates.
         size_px: Height and width that the branches see; larger patches are reduced on the device.
         workers: Processes that read patches.
     """
@@ -33,8 +40,23 @@ class DataSettings:
     split_seed: int = 0
     test_scenes: list[str] = field(default_factory=list)
     unused_scenes: list[str] = field(default_factory=list)
+    overlap_edge: float = Likeness.edge
+    overlap_corner: float = Likeness.corner
+    overlap_whole: float = Likeness.whole
     size_px: int = 256
     workers: int = 2
+
+    @property
+    def split_rule(self) -> SplitRule:
+        """How the pairs are divided, for ``osm.data``."""
+        return SplitRule(
+            kind=self.split,
+            train_fraction=self.train_fraction,
+            seed=self.split_seed,
+            test_scenes=tuple(self.test_scenes),
+            unused_scenes=tuple(self.unused_scenes),
+            likeness=Likeness(self.overlap_edge, self.overlap_corner, self.overlap_whole),
+        )
 
 
 @dataclass(frozen=True)
@@ -83,7 +105,9 @@ class AugmentSettings:
     A crop keeps the native size of pixels, where ``data.size_px`` alone reduces it and blurs small ships.
 
     Attributes:
-        turn: Flip and turn by quarters, uniformly over the 8 ways; the same for both patches of a pair.
+        turn: Flip and turn by quarters, uniformly over the 8 ways; the same for both patches of a pair. Pixels move
+            and are not resampled, so that no border or filter betrays a pair; but SAR looks from one side and shadows
+            fall to one side, so that pairs of one scene may be told apart by how they were turned.
         crop_px: Side of a window drawn anew each time, the same for both patches; the middle one in evaluation.
             0: the whole patch. At least ``data.size_px``, to which windows are reduced.
         speckle_looks: Multiply SAR intensities by speckle of so many looks, at least 1; fewer are stronger.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import get_rank, get_world_size
 from mmengine.hooks import Hook
 from torch import Tensor
 
@@ -23,7 +23,7 @@ from osm.data.images import read_image, to_gray
 from osm.data.radiometry import Radiometry
 from osm.data.scenes import read_scenes
 from osm.errors import ConfigError, DataError
-from osm.matching.draws import generator
+from osm.matching.draws import RowDraws
 from osm.matching.settings import Settings, TargetSettings
 
 #: Tells the draw of tiles from the other draws of a step.
@@ -74,7 +74,7 @@ class TargetTiles:
         }
 
     def draw(self, step: int) -> Tensor:
-        """The tiles of a step, which depend on it, the seed and the rank alone.
+        """The tiles of a step, which depend on it, the seed and their places in the batch over all processes alone.
 
         Returns:
             (``settings.tiles``, tile_px, tile_px) uint8.
@@ -82,10 +82,9 @@ class TargetTiles:
         Raises:
             DataError: An image cannot be read.
         """
-        draw = generator(self.seed, step, get_rank(), _TILES)
-        uniform = torch.rand(3, self.settings.tiles, generator=draw, dtype=torch.float64).numpy()
+        draws = RowDraws((self.seed, step, 0, _TILES), get_rank(), get_world_size())
         tiles = []
-        for which, down, across in uniform.T:
+        for which, down, across in draws.uniform(3, self.settings.tiles).T.tolist():
             pixels = self._pixels(int(which * len(self.scenes)))
             top = int(down * (pixels.shape[0] - self.tile_px + 1))
             left = int(across * (pixels.shape[1] - self.tile_px + 1))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from osm.compat.resume import epoch_checkpoints
 from osm.errors import ConfigError
 from osm.files import read_json, write_json
 
@@ -79,8 +80,7 @@ class WorkDir:
     @property
     def checkpoints(self) -> list[Path]:
         """The checkpoints, the newest first."""
-        found = [(path.stem.removeprefix("epoch_"), path) for path in self.path.glob("epoch_*.pth")]
-        return [path for _, path in sorted(((int(epoch), path) for epoch, path in found if epoch.isdigit()))][::-1]
+        return epoch_checkpoints(self.path)
 
     @property
     def checkpointed(self) -> bool:

@@ -115,10 +115,10 @@ def _read_pickle(path: Path) -> dict[str, torch.Tensor]:
     except pickle.UnpicklingError as error:
         raise WeightsError(
             path,
-            found="a pickle that is damaged or holds more than tensors: "
-            + str(error).splitlines()[0].split(" WeightsUnpickler error")[0][:160],
+            found="a pickle that is damaged or holds more than tensors, as the checkpoints of a training do",
             expected="a plain state dict (nothing else is read, since a pickle can run code)",
-            mend="load it where you trust it and save only its state_dict()",
+            mend="give the sar_backbone.safetensors of a finished run, or load the file where you trust it and save "
+            "only its state_dict()",
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise WeightsError(

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from osm.data.neighbours import DIMENSIONS, OVERLAP, PARTS, compare, describe, find_links, overlap_of
+from osm.data.neighbours import DIMENSIONS, OVERLAP, PARTS, Likeness, compare, describe, find_links, overlap_of
 from osm.data.pairs import read_pairs
-from osm.errors import DataError
+from osm.errors import ConfigError, DataError
 from osm.files import write_json
 
 Mosaic = Callable[..., tuple[Path, np.ndarray]]
@@ -92,3 +92,22 @@ def test_links_are_kept_until_a_file_changes(write_mosaic: Mosaic, tmp_path: Pat
     (root / "sar" / "1.png").touch()
     find_links(read_pairs(root), cache=tmp_path / "cache", progress=lambda *step: looked.append(step))
     assert len(looked) == 4
+
+
+def test_what_counts_as_an_overlap_is_a_setting_and_not_taken_from_the_cache_of_another(
+    write_mosaic: Mosaic, tmp_path: Path
+) -> None:
+    root, place = write_mosaic([(3, 3)], 3.0)
+    pairs = read_pairs(root)
+    usual = find_links(pairs, cache=tmp_path)
+    strict = find_links(pairs, likeness=Likeness(edge=1.0, corner=1.0, whole=1.0), cache=tmp_path)
+    assert len(usual) == len(_true(place))
+    # noise keeps every correlation below 1
+    assert len(strict) == 0
+    assert len(find_links(pairs, likeness=Likeness(corner=1.0), cache=tmp_path)) == 12  # the sides alone
+
+
+@pytest.mark.parametrize("number", [0.1, 1.2, float("nan")])
+def test_a_likeness_out_of_range_is_refused(number: float) -> None:
+    with pytest.raises(ConfigError, match=r"likeness of corner: found .* from 0\.2 to 1"):
+        Likeness(corner=number)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from osm.data.pairs import PairFolder, read_pairs, split_pairs
+from osm.data.neighbours import Likeness
+from osm.data.pairs import PairFolder, SplitRule, read_pairs, split_pairs
 from osm.errors import ConfigError, DataError
 
 Mosaic = Callable[..., tuple[Path, np.ndarray]]
@@ -23,8 +26,8 @@ def test_the_paper_split_is_seeded_complete_and_of_the_asked_size() -> None:
     assert split.kind == "paper"
     assert len(split.train) == 700
     np.testing.assert_array_equal(np.sort(np.concatenate([split.train, split.test])), np.arange(1000))
-    np.testing.assert_array_equal(split.train, split_pairs(folder, seed=0).train)
-    assert (split.train != split_pairs(folder, seed=1).train).any()
+    np.testing.assert_array_equal(split.train, split_pairs(folder, SplitRule(seed=0)).train)
+    assert (split.train != split_pairs(folder, SplitRule(seed=1)).train).any()
     # drawn evenly, not the first 700: about 150 of the first 500 are in the 300 of the test part
     assert 110 < (split.test < 500).sum() < 190
 
@@ -33,7 +36,7 @@ def test_the_paper_split_is_seeded_complete_and_of_the_asked_size() -> None:
 def test_the_scene_split_keeps_scenes_whole(seed: int) -> None:
     scenes = [name for number, name in enumerate("abcdefghij", start=1) for _ in range(number)]
     folder = _folder(scenes)
-    split = split_pairs(folder, seed=seed)
+    split = split_pairs(folder, SplitRule(seed=seed))
     assert split.kind == "scene"
     assert not {scenes[i] for i in split.train} & {scenes[i] for i in split.test}
     np.testing.assert_array_equal(np.sort(np.concatenate([split.train, split.test])), np.arange(55))
@@ -48,16 +51,16 @@ def test_both_parts_get_a_scene_however_unequal_they_are() -> None:
 
 def test_auto_takes_the_paper_split_where_there_is_one_scene() -> None:
     assert split_pairs(_folder(["a"] * 8)).kind == "paper"
-    assert split_pairs(_folder(["a", "a", "b"]), "paper").kind == "paper"
+    assert split_pairs(_folder(["a", "a", "b"]), SplitRule("paper")).kind == "paper"
 
 
 def test_impossible_splits_are_refused() -> None:
     with pytest.raises(ConfigError, match="auto, paper, scene or blocked"):
-        split_pairs(_folder(None), "random")
+        SplitRule("random")
     with pytest.raises(ConfigError, match="train_fraction"):
-        split_pairs(_folder(None), train_fraction=70)
+        SplitRule(train_fraction=70)
     with pytest.raises(ConfigError, match="osm data build-pairs"):
-        split_pairs(_folder(None), "scene")
+        split_pairs(_folder(None), SplitRule("scene"))
     with pytest.raises(DataError, match="1 pair"):
         split_pairs(_folder(None, 1))
 
@@ -71,10 +74,10 @@ def _overlap(place: np.ndarray, first: np.ndarray, second: np.ndarray) -> int:
 def test_the_blocked_split_never_parts_patches_that_overlap(write_mosaic: Mosaic) -> None:
     root, place = write_mosaic([(4, 3), (3, 3), (2, 4), (3, 2), (1, 1), (1, 1), (2, 2), (2, 3)])
     pairs = read_pairs(root)
-    paper = split_pairs(pairs, "paper")
+    paper = split_pairs(pairs, SplitRule("paper"))
     assert _overlap(place, paper.train, paper.test) > 10
     for seed in range(4):
-        split = split_pairs(pairs, "blocked", seed=seed, cache=root / "cache")
+        split = split_pairs(pairs, SplitRule("blocked", seed=seed), cache=root / "cache")
         assert split.kind == "blocked"
         assert split.components == 8
         assert _overlap(place, split.train, split.test) == 0
@@ -85,7 +88,7 @@ def test_the_blocked_split_never_parts_patches_that_overlap(write_mosaic: Mosaic
 
 def test_one_mosaic_is_cut_across_and_its_seam_left_out(write_mosaic: Mosaic) -> None:
     root, place = write_mosaic([(12, 5)])
-    split = split_pairs(read_pairs(root), "blocked")
+    split = split_pairs(read_pairs(root), SplitRule("blocked"))
     assert split.components == 1
     assert 5 <= len(split.seam) <= 6  # one line of patches across the shorter side, with or without a corner
     assert len(split.test) == 18
@@ -95,22 +98,31 @@ def test_one_mosaic_is_cut_across_and_its_seam_left_out(write_mosaic: Mosaic) ->
 def test_patches_that_all_overlap_cannot_be_divided(write_mosaic: Mosaic) -> None:
     root, _ = write_mosaic([(2, 2)])
     with pytest.raises(DataError, match="no cut through 4 pairs"):
-        split_pairs(read_pairs(root), "blocked")
+        split_pairs(read_pairs(root), SplitRule("blocked"))
 
 
 def test_named_scenes_make_the_test_part_and_unused_ones_are_in_neither() -> None:
-    split = split_pairs(_folder(list("aabbccdd")), "scene", test_scenes=["b"], unused_scenes=["d"])
+    split = split_pairs(_folder(list("aabbccdd")), SplitRule("scene", test_scenes=("b",), unused_scenes=("d",)))
     assert (split.train.tolist(), split.test.tolist(), split.kind) == ([0, 1, 4, 5], [2, 3], "scene")
 
 
 @pytest.mark.parametrize(
     ("kind", "scenes", "message"),
     [
-        ("scene", {"test_scenes": ["x"]}, "'x', which no pair comes from"),
-        ("scene", {"unused_scenes": ["a"]}, "0 test scenes and 1 unused"),
-        ("paper", {"test_scenes": ["a"]}, "the split 'scene'"),
+        ("scene", {"test_scenes": ("x",)}, "'x', which no pair comes from"),
+        ("scene", {"unused_scenes": ("a",)}, "0 test scenes and 1 unused"),
+        ("paper", {"test_scenes": ("a",)}, "the split 'scene'"),
+        ("blocked", {"test_scenes": ("a",)}, "the split 'scene'"),
     ],
 )
-def test_scenes_that_cannot_be_parted_so_are_refused(kind: str, scenes: dict[str, list[str]], message: str) -> None:
+def test_scenes_that_cannot_be_parted_so_are_refused(
+    kind: str, scenes: dict[str, tuple[str, ...]], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
-        split_pairs(_folder(list("aabb")), kind, **scenes)
+        split_pairs(_folder(list("aabb")), SplitRule(kind, **scenes))
+
+
+def test_a_rule_survives_a_config_file() -> None:
+    rule = SplitRule("blocked", 0.6, 3, test_scenes=("a", "b"), likeness=Likeness(corner=0.8))
+    assert SplitRule.of(json.loads(json.dumps(asdict(rule)))) == rule
+    assert SplitRule.of({}) == SplitRule()

@@ -92,7 +92,9 @@ class Interrupt(Hook):
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_run_resumes_to_the_same_result(yolo_two_epochs, scenes_root, tmp_path, monkeypatch):
+def test_an_interrupted_run_resumes_to_the_same_result_from_its_newest_whole_checkpoint(
+    yolo_two_epochs, scenes_root, tmp_path, monkeypatch
+):
     run(yolo_two_epochs, scenes_root, tmp_path / "whole", keep_weights=False)
     build = module._runner
 
@@ -108,18 +110,35 @@ def test_an_interrupted_run_resumes_to_the_same_result(yolo_two_epochs, scenes_r
     assert not (tmp_path / "part" / "metrics.json").exists()
     with pytest.raises(ConfigError, match=r"an interrupted run.*--resume"):
         prepare(tmp_path / "part", resume=False, overwrite=False)
-    run(yolo_two_epochs, scenes_root, tmp_path / "part", keep_weights=False, resume=True)
-    step0s = [read_certificate(tmp_path / name / "certificate.json")["step0"] for name in ("whole", "part")]
-    assert step0s[0] == step0s[1]
-    assert step0s[0]["equal"]
-    whole, part = (
-        [point["step"] for point in json.loads((tmp_path / name / "training.json").read_text())]
-        for name in ("whole", "part")
-    )
-    assert whole == part
-    a, b = (read_predictions(tmp_path / name / "predictions.json") for name in ("whole", "part"))
-    for one, other in zip(a.tiles, b.tiles, strict=True):
-        assert np.allclose(one.scores, other.scores, atol=1e-5)
+    # under another name, and with its newest checkpoint cut short
+    torn = shutil.copytree(tmp_path / "part", tmp_path / "torn")
+    newest = next(torn.glob("checkpoints/*/epoch_2.pth"))
+    newest.write_bytes(newest.read_bytes()[:5000])
+    step0 = read_certificate(tmp_path / "whole" / "certificate.json")["step0"]
+    assert step0["equal"]
+    expected = json.loads((tmp_path / "whole" / "training.json").read_text())
+    for folder in (tmp_path / "part", torn):
+        run(yolo_two_epochs, scenes_root, folder, keep_weights=False, resume=True)
+        assert read_certificate(folder / "certificate.json")["step0"] == step0
+        assert json.loads((folder / "training.json").read_text()) == expected
+        a, b = (read_predictions(path / "predictions.json") for path in (tmp_path / "whole", folder))
+        for one, other in zip(a.tiles, b.tiles, strict=True):
+            assert np.allclose(one.scores, other.scores, atol=1e-5)
+    assert "epoch_2.pth is passed over for epoch_1.pth" in (torn / "train.log").read_text()
+
+
+def test_where_no_checkpoint_is_whole_or_it_is_of_another_detector_one_line_says_so(
+    yolo_two_epochs, scenes_root, tmp_path
+):
+    kept = tmp_path / "checkpoints" / "work"
+    kept.mkdir(parents=True)
+    (kept / "epoch_1.pth").write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"epoch_1\.pth: found a broken file .* begin anew with --overwrite"):
+        run(yolo_two_epochs, scenes_root, tmp_path, resume=True)
+    parts = {"meta": {}, "message_hub": {}, "optimizer": {}, "param_schedulers": []}
+    torch.save({**parts, "state_dict": {}}, kept / "epoch_1.pth")
+    with pytest.raises(WeightsError, match=r"epoch_1\.pth: found no backbone\."):
+        run(yolo_two_epochs, scenes_root, tmp_path, resume=True)
 
 
 def test_weights_changed_behind_the_certificates_back_stop_the_run(yolo, scenes_root, tmp_path, monkeypatch):

@@ -11,11 +11,11 @@ from torch import nn
 
 from osm.cli.main import main
 from osm.compat.checkpoints import trust_mmengine_checkpoints
+from osm.compat.resume import newest_checkpoint
 from osm.detection.arms import Init
 from osm.detection.finetune import finetune
 from osm.detection.recipe import load_recipe
 from osm.errors import WeightsError
-from osm.matching.resume import newest_checkpoint
 from osm.matching.workdir import WorkDir
 from osm.simulate import simulate_pairs, simulate_scenes
 from osm.transfer.hub import load_pretrained
@@ -94,7 +94,7 @@ def test_no_checkpoint_of_a_stranger_is_resumed_from(evil, data, repo_root, tmp_
     run.mkdir()
     shutil.copy(evil, run / "epoch_1.pth")
     with pytest.raises(WeightsError, match=r"epoch_1\.pth.*it asks for io\.open"):
-        newest_checkpoint(WorkDir(run), nn.Linear(1, 1))
+        newest_checkpoint(WorkDir(run).checkpoints, nn.Linear(1, 1))
     folder = tmp_path / "finetuning" / "checkpoints" / "finetuning"
     folder.mkdir(parents=True)
     shutil.copy(evil, folder / "epoch_1.pth")

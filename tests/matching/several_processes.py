@@ -1,6 +1,6 @@
 """Train each objective for a few steps, as one process or as one of several; what ``test_gather`` compares.
 
-Not a test by itself: ``python several_processes.py CONFIG PAIRS OUT``, with RANK and WORLD_SIZE in the environment.
+Not a test by itself: ``python several_processes.py CONFIG PAIRS SCENES OUT``, with RANK and WORLD_SIZE set.
 """
 
 from __future__ import annotations
@@ -10,13 +10,41 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 NCE = {"type": "InfoNCE", "temperature": 0.5, "learned": True}
-CASES = {
-    "bridge": {"type": "Sum", "losses": [{"type": "BridgeLoss", "negatives": kind} for kind in ("one", "all")]},
-    "infonce": NCE,
-    "dense": {"type": "Dense", "loss": NCE, "cells": 2, "dimensions": 16},
-    "queue": {"type": "MomentumQueue", "size": 16, "momentum": 0.9, "temperature": 0.5, "learned": True},
+DENSE = {"type": "Dense", "loss": NCE, "cells": 2, "dimensions": 16}
+BRIDGE = {"type": "BridgeLoss"}
+#: Every draw of an augmentation, and windows that are reduced.
+VARIED = {
+    "data.size_px": 32,
+    "augment.turn": True,
+    "augment.crop_px": 48,
+    "augment.speckle_looks": 2.0,
+    "augment.sar_gain_db": 3.0,
+    "augment.sar_gamma": 0.3,
+    "augment.sar_floor": 8.0,
+    "augment.brightness": 0.3,
+    "augment.contrast": 0.3,
+    "augment.saturation": 0.3,
+    "augment.grey": 0.3,
+}
+#: Name → settings; ``model.loss`` is an objective's whole config.
+CASES: dict[str, dict[str, Any]] = {
+    "bridge": {"model.loss": {"type": "Sum", "losses": [{**BRIDGE, "negatives": kind} for kind in ("one", "all")]}},
+    "infonce": {"model.loss": NCE, **VARIED},
+    "dense": {"model.loss": DENSE},
+    "queue": {
+        "model.loss": {"type": "MomentumQueue", "size": 16, "momentum": 0.9, "temperature": 0.5, "learned": True}
+    },
+    "placebo": {"model.loss": {"type": "Sum", "losses": [BRIDGE, DENSE]}, "model.placebo": True, **VARIED},
+    "target": {
+        "model.loss": BRIDGE,
+        "model.negatives": "reference",
+        "target.kind": "air-sarship-1.0",
+        "target.radiometry": "max",
+        **VARIED,
+    },
 }
 #: Pairs of a step, over all processes.
 TOGETHER = 6
@@ -36,6 +64,10 @@ COMMON = {
 #: The paper's constants, in float32 as they stand.
 PAPER = {"train.optimizer.lr": 0.005, "train.optimizer.momentum": 0.0, "model.head_norm": False}
 FAITHFUL = "bridge-float32"
+#: The same, augmented and without partners.
+VARIED_FLOAT32 = "varied-float32"
+#: Tiles of the detectors' domain of a step, over all processes, in the case that has some.
+TILES = 4
 
 
 @contextmanager
@@ -53,20 +85,28 @@ def double_precision() -> Iterator[None]:
         torch.set_default_dtype(default)
 
 
-def main(config: Path, pairs: Path, out: Path, processes: int) -> None:
+def main(config: Path, pairs: Path, scenes: Path, out: Path, processes: int) -> None:
     from osm.matching.pretrain import pretrain
 
-    common = {
-        "config": config,
-        "data_root": pairs,
-        "launcher": "pytorch" if processes > 1 else "none",
-    }
-    options = {**COMMON, "train.batch_size": TOGETHER // processes}
+    share = {"train.batch_size": TOGETHER // processes}
+
+    def run(name: str, options: dict[str, Any]) -> None:
+        targeted = "target.kind" in options
+        pretrain(
+            config,
+            data_root=pairs,
+            work_dir=out / name,
+            target_root=scenes if targeted else None,
+            launcher="pytorch" if processes > 1 else "none",
+            options={**COMMON, **share, **options, **({"target.tiles": TILES // processes} if targeted else {})},
+        )
+
     with double_precision():
-        for name, loss in CASES.items():
-            pretrain(work_dir=out / name, options={**options, "model.loss": {"_delete_": True, **loss}}, **common)
-    pretrain(work_dir=out / FAITHFUL, options={**options, **PAPER}, **common)
+        for name, case in CASES.items():
+            run(name, {**case, "model.loss": {"_delete_": True, **case["model.loss"]}})
+    run(FAITHFUL, PAPER)
+    run(VARIED_FLOAT32, {**PAPER, **VARIED, "model.placebo": True})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(os.environ["WORLD_SIZE"]))
+    main(*map(Path, sys.argv[1:5]), processes=int(os.environ["WORLD_SIZE"]))

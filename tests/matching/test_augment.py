@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osm.matching.augment import TURNS, View, centre_view, cut, disturb_sar, draw_view, recolour, speckle
-from osm.matching.draws import generator
+from osm.matching.draws import RowDraws, generator
 from osm.matching.settings import AugmentSettings
 
 OFF = AugmentSettings()
@@ -63,7 +63,7 @@ def test_turns_are_the_group_of_the_square():
 @given(data=st.data(), size_px=st.integers(1, 9), count=st.integers(1, 5), seed=st.integers(0, 2**40))
 def test_pixels_of_a_pair_stay_registered_and_inside_their_window(data, size_px, count, seed):
     crop_px = data.draw(st.integers(0, size_px))
-    drawn = draw_view(count, size_px, AugmentSettings(turn=True, crop_px=crop_px), generator(seed))
+    drawn = draw_view(count, size_px, AugmentSettings(turn=True, crop_px=crop_px), RowDraws((seed,)))
     sar, optical = cut(drawn, *places(count, size_px, size_px))
     side_px = crop_px or size_px
     assert sar.shape == (count, side_px, side_px)
@@ -76,7 +76,7 @@ def test_pixels_of_a_pair_stay_registered_and_inside_their_window(data, size_px,
 
 
 def test_every_turn_and_every_place_is_drawn_equally_often():
-    drawn = draw_view(8000, 10, AugmentSettings(turn=True, crop_px=7), generator(0))
+    drawn = draw_view(8000, 10, AugmentSettings(turn=True, crop_px=7), RowDraws((0,)))
     for values, kinds in ((drawn.turn, 8), (drawn.top_px, 4), (drawn.left_px, 4)):
         counts = torch.bincount(values)
         assert len(counts) == kinds
@@ -111,7 +111,7 @@ def test_images_of_two_sizes_are_no_pairs():
 
 @pytest.mark.parametrize("looks", [1, 2.5, 4, 16])
 def test_speckle_has_mean_1_and_variance_1_by_looks_in_intensity(looks):
-    intensity = speckle((1000, 1000), looks, generator(3)).double() ** 2
+    intensity = speckle((1000, 1000), looks, [generator(3)]).double() ** 2
     assert float(intensity.mean()) == pytest.approx(1, abs=4 / (looks**0.5 * 1000))
     assert float(intensity.var()) == pytest.approx(1 / looks, rel=0.02)
 
@@ -119,16 +119,22 @@ def test_speckle_has_mean_1_and_variance_1_by_looks_in_intensity(looks):
 def test_speckle_follows_the_gamma_distribution_and_pixels_are_independent():
     from scipy.stats import gamma, kstest
 
-    amplitude = speckle((200, 250), 4, generator(5))
+    amplitude = speckle((200, 250), 4, [generator(5)])[0]
     assert kstest((amplitude.double() ** 2).flatten().numpy(), gamma(4, scale=1 / 4).cdf).pvalue > 0.01
     centred = amplitude - amplitude.mean()
     for neighbour in (centred.roll(1, 0), centred.roll(1, 1), centred.roll(4, 1)):
         assert float((centred * neighbour).mean() / centred.var()) == pytest.approx(0, abs=0.02)
 
 
-@pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 3, 7)])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 3, 5), (2, 3, 7)])
 def test_speckle_has_the_shape_that_was_asked_for(shape):
-    assert speckle(shape, 1, generator(0)).shape == shape
+    assert speckle(shape[1:], 1, RowDraws((0,)).generators(shape[0], "cpu")).shape == shape
+
+
+def test_the_speckle_of_a_patch_is_its_own():
+    first, second = speckle((20, 20), 4, RowDraws((0,)).generators(2, "cpu"))
+    centred = first - first.mean(), second - second.mean()
+    assert abs(float((centred[0] * centred[1]).mean() / (first.std() * second.std()))) < 0.2
 
 
 def sar_of(value, count=2000):
@@ -136,7 +142,7 @@ def sar_of(value, count=2000):
 
 
 def disturbed(value, **strengths):
-    return disturb_sar(sar_of(value), AugmentSettings(**strengths), generator(1), generator(2)).flatten().double()
+    return disturb_sar(sar_of(value), AugmentSettings(**strengths), RowDraws((1,)), RowDraws((2,))).flatten().double()
 
 
 def test_speckle_multiplies_amplitudes():
@@ -178,7 +184,7 @@ def test_sar_never_leaves_the_scale_of_stored_pixels():
 
 def colours(**strengths):
     patches = torch.rand(400, 3, 6, 6, generator=generator(9)) * 55 + 100
-    return patches, recolour(patches, AugmentSettings(**strengths), generator(4))
+    return patches, recolour(patches, AugmentSettings(**strengths), RowDraws((4,)))
 
 
 def luminance(patches):
@@ -220,7 +226,7 @@ def test_grey_patches_come_as_often_as_was_said_and_hold_their_luminance():
 
 def test_colours_never_leave_the_scale_of_stored_pixels():
     patches = torch.rand(50, 3, 4, 4, generator=generator(1)) * 255
-    strong = recolour(patches, AugmentSettings(brightness=0.9, contrast=0.9, saturation=1.0), generator(2))
+    strong = recolour(patches, AugmentSettings(brightness=0.9, contrast=0.9, saturation=1.0), RowDraws((2,)))
     assert float(strong.min()) == 0
     assert float(strong.max()) == 255
 
@@ -230,17 +236,17 @@ def test_colours_never_leave_the_scale_of_stored_pixels():
 
 def test_what_is_off_gives_back_what_came():
     sar, optical = places(3, 8, 8)
-    drawn = draw_view(3, 8, OFF, generator(0))
+    drawn = draw_view(3, 8, OFF, RowDraws((0,)))
     assert all(ours is theirs for ours, theirs in zip(cut(drawn, sar, optical), (sar, optical), strict=True))
-    assert disturb_sar(sar, OFF, generator(0), generator(1)) is sar
-    assert recolour(optical, OFF, generator(0)) is optical
+    assert disturb_sar(sar, OFF, RowDraws((0,)), RowDraws((1,))) is sar
+    assert recolour(optical, OFF, RowDraws((0,))) is optical
 
 
 def test_one_setting_does_not_change_what_another_draws():
     gain = {"sar_gain_db": 3.0}
-    alone = disturb_sar(sar_of(60), AugmentSettings(**gain), generator(1), generator(2))
-    both = disturb_sar(sar_of(60), AugmentSettings(**gain, speckle_looks=4), generator(1), generator(2))
-    torch.testing.assert_close(both / alone, speckle((2000, 1, 1), 4, generator(2)))
-    whole = draw_view(9, 8, AugmentSettings(turn=True), generator(1))
-    window = draw_view(9, 8, AugmentSettings(turn=True, crop_px=4), generator(1))
+    alone = disturb_sar(sar_of(60), AugmentSettings(**gain), RowDraws((1,)), RowDraws((2,)))
+    both = disturb_sar(sar_of(60), AugmentSettings(**gain, speckle_looks=4), RowDraws((1,)), RowDraws((2,)))
+    torch.testing.assert_close(both / alone, speckle((1, 1), 4, RowDraws((2,)).generators(2000, "cpu")))
+    whole = draw_view(9, 8, AugmentSettings(turn=True), RowDraws((1,)))
+    window = draw_view(9, 8, AugmentSettings(turn=True, crop_px=4), RowDraws((1,)))
     assert torch.equal(whole.turn, window.turn)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Subset
 
 from osm.data.pack import pack_pairs
-from osm.data.pairs import read_pairs, split_pairs
+from osm.data.pairs import SplitRule, read_pairs, split_pairs
 from osm.errors import DataError
 from osm.matching.dataset import PairDataset, PairSampler, collate_pairs, open_pairs
 from osm.matching.preprocess import PairPreprocessor
@@ -17,7 +18,7 @@ from osm.matching.preprocess import PairPreprocessor
 
 @pytest.fixture
 def train(pairs_root):
-    return PairDataset(str(pairs_root), "train", "paper", 0.7, 0)
+    return PairDataset(str(pairs_root), "train", SplitRule("paper"))
 
 
 def loader(dataset, workers=0, sampler=None):
@@ -26,7 +27,7 @@ def loader(dataset, workers=0, sampler=None):
 
 def test_it_holds_the_pixels_of_the_folder(pairs_root, train):
     folder = read_pairs(pairs_root)
-    split = split_pairs(folder, "paper", 0.7, 0)
+    split = split_pairs(folder, SplitRule("paper"))
     assert len(train) == len(split.train) == 15
     sample = train[3]
     sar, optical = folder.load(int(split.train[3]))
@@ -88,7 +89,7 @@ def test_partners_arrive_in_the_batch(train):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_truncated_patch_in_the_middle_of_an_epoch_names_its_file(own_pairs, workers):
-    dataset = PairDataset(str(own_pairs), "train", "paper", 0.7, 0)
+    dataset = PairDataset(str(own_pairs), "train", SplitRule("paper"))
     victim = dataset.folder.optical_dir / dataset.folder.names[dataset.indices[6]]
     victim.write_bytes(victim.read_bytes()[:300])
     preprocess = PairPreprocessor((0.0,) * 3, (1.0,) * 3, size_px=64)
@@ -107,13 +108,21 @@ def spoilt(own_pairs):
     return own_pairs
 
 
+def test_where_hardly_a_pair_is_usable_the_reasons_are_counted(own_pairs):
+    folder = read_pairs(own_pairs)
+    for name in folder.names[1:]:
+        Image.new("L", (64, 64)).save(folder.sar_dir / name)
+    with pytest.raises(DataError, match=r"found 1 usable of 22 pairs \(left out: 21 constant SAR\); .*osm data verify"):
+        open_pairs(own_pairs, SplitRule("paper"))
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("split", ["paper", "blocked"])
 def test_a_packed_store_gives_the_batches_of_the_folder_bit_for_bit(spoilt, tmp_path, workers, split):
     pack_pairs(spoilt, tmp_path / "packed")
     epochs = []
     for root in (spoilt, tmp_path / "packed"):
-        dataset = PairDataset(str(root), "train", split, 0.7, 0)
+        dataset = PairDataset(str(root), "train", SplitRule(split))
         sampler = PairSampler(dataset, seed=3, with_partners=True)
         sampler.set_epoch(2)
         epochs.append(list(loader(dataset, workers, sampler)))
@@ -133,7 +142,7 @@ def test_a_batch_in_one_go_is_the_batch_of_its_samples(train):
 
 
 def test_what_must_not_be_trained_on_is_in_no_part(spoilt, tmp_path):
-    opened = open_pairs(spoilt, "paper", 0.7, 0, cache=tmp_path / "cache")
+    opened = open_pairs(spoilt, SplitRule("paper"), cache=tmp_path / "cache")
     assert [(entry.name, entry.reason) for entry in opened.dropped] == [
         ("3.png", "constant SAR"),
         ("9.png", "duplicate"),
@@ -141,7 +150,8 @@ def test_what_must_not_be_trained_on_is_in_no_part(spoilt, tmp_path):
     assert len(opened.folder) == len(opened.split.train) + len(opened.split.test) == 20
     assert not {"3.png", "9.png"} & set(opened.folder.names)
     # the data set of the loader, which is built anew from its config, sees the same
-    again = PairDataset(str(spoilt), "test", "paper", 0.7, 0, cache=str(tmp_path / "cache"))
+    rule = asdict(SplitRule("paper"))
+    again = PairDataset(str(spoilt), "test", rule, cache=str(tmp_path / "cache"))
     assert again.folder.names == opened.folder.names
     assert np.array_equal(again.indices, opened.split.test)
 
@@ -149,7 +159,7 @@ def test_what_must_not_be_trained_on_is_in_no_part(spoilt, tmp_path):
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_packed_store_that_is_cut_short_in_the_middle_of_an_epoch_is_named(own_pairs, tmp_path, workers):
     pack_pairs(own_pairs, tmp_path / "packed")
-    dataset = PairDataset(str(tmp_path / "packed"), "train", "paper", 0.7, 0)
+    dataset = PairDataset(str(tmp_path / "packed"), "train", SplitRule("paper"))
     victim = tmp_path / "packed" / "optical.npy"
     with victim.open("r+b") as stream:
         stream.truncate(victim.stat().st_size // 2)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osm.matching.draws import derangement, generator, partners
+from osm.matching.draws import RowDraws, derangement, generator, partners
 
 SEEDS = st.integers(0, 2**32)
 
@@ -60,3 +60,17 @@ def test_a_draw_depends_on_its_key_alone_and_leaves_the_global_state():
     assert torch.equal(first, derangement(50, generator(1, 2, 3)))
     assert not torch.equal(first, derangement(50, generator(1, 3, 2)))
     assert not torch.equal(first, derangement(50, generator(2, 2, 3)))
+
+
+@given(st.integers(1, 4), st.integers(1, 5), SEEDS)
+@settings(deadline=None, max_examples=30)
+def test_processes_draw_together_what_one_would(world, count, seed):
+    key = (seed, 5)
+    alone = RowDraws(key)
+    values = alone.uniform(3, world * count)
+    words = [own.initial_seed() for own in alone.generators(world * count, "cpu")]
+    assert len(set(words)) == world * count
+    for rank in range(world):
+        shared = RowDraws(key, rank, world)
+        assert torch.equal(shared.uniform(3, count), values[:, rank::world])
+        assert [own.initial_seed() for own in shared.generators(count, "cpu")] == words[rank::world]

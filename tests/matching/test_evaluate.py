@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from osm.data.pairs import SplitRule
 from osm.errors import DataError
 from osm.matching.dataset import PairDataset
 from osm.matching.distance import distance
@@ -21,7 +22,7 @@ def network():
 
 
 def part(root, name):
-    return PairDataset(str(root), name, "paper", 0.7, 0)
+    return PairDataset(str(root), name, SplitRule("paper"))
 
 
 def test_distances_are_those_of_the_training(network):

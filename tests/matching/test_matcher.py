@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from osm.data.pairs import SplitRule
 from osm.errors import ConfigError, WeightsError
 from osm.files import read_json
 from osm.matching.dataset import PairDataset
@@ -32,7 +33,7 @@ def matcher(file):
 
 @pytest.fixture(scope="module")
 def patches(finished):
-    test = PairDataset(str(finished.data_root), "test", "auto", 0.7, 0)
+    test = PairDataset(str(finished.data_root), "test", SplitRule())
     samples = [test[number] for number in range(len(test))]
     return [sample["sar"] for sample in samples], [sample["optical"] for sample in samples]
 

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 import torch
 from jsonschema import Draft202012Validator
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+from PIL import Image
 
 from osm.data.radiometry import Radiometry
 from osm.errors import ConfigError, DataError, WeightsError
@@ -209,6 +211,34 @@ def test_a_missing_partner_stops_before_anything_is_written(finished, tiny, own_
     assert not (tmp_path / "run").exists()
 
 
+def test_a_file_that_breaks_in_the_middle_of_an_epoch_is_named_and_the_run_goes_on_when_it_is_back(
+    demo_config, own_pairs, tmp_path, tiny, monkeypatch
+):
+    from osm.matching.hooks import FiniteLossHook
+
+    check, victims = FiniteLossHook.after_train_iter, []
+
+    def break_a_file(self, runner, batch_idx, data_batch=None, outputs=None):
+        check(self, runner, batch_idx, data_batch, outputs)
+        if runner.iter == 3:  # the first step of the second epoch; this pair comes later in it
+            order = list(runner.train_dataloader.sampler)
+            dataset = runner.train_dataloader.dataset
+            path = dataset.folder.optical_dir / dataset.names([order[-1]])[0]
+            victims.append((path, path.read_bytes()))
+            path.write_bytes(victims[0][1][:300])
+
+    monkeypatch.setattr(FiniteLossHook, "after_train_iter", break_a_file)
+    run = {"data_root": own_pairs, "work_dir": tmp_path / "run", "options": {**tiny, "train.epochs": 2}}
+    with pytest.raises(DataError, match="broken or truncated") as caught:
+        pretrain(demo_config, **run)
+    path, whole = victims[0]
+    assert caught.value.where == str(path)
+    assert [entry.name for entry in run["work_dir"].glob("epoch_*")] == ["epoch_1.pth"]
+    monkeypatch.undo()
+    path.write_bytes(whole)
+    assert pretrain(demo_config, **run, resume=True).sar_backbone.is_file()
+
+
 def test_a_part_with_one_pair_is_refused(finished, tiny, tmp_path):
     options = {**tiny, "data.train_fraction": 0.97}
     with pytest.raises(DataError, match="found 1 test pairs among 22"):
@@ -241,6 +271,10 @@ def test_a_packed_store_trains_the_same_weights_and_both_say_what_they_left_out(
     folder = read_pairs(own_pairs)
     for side in (folder.sar_dir, folder.optical_dir):
         (side / "9.png").write_bytes((side / "5.png").read_bytes())
+    Image.new("L", (64, 64)).save(folder.sar_dir / "3.png")
+    Image.new("RGB", (64, 64), (9, 90, 200)).save(folder.optical_dir / "4.png")
+    Image.new("RGB", (48, 48)).save(folder.optical_dir / "6.png")
+    reasons = {"duplicate": 1, "constant SAR": 1, "constant optical": 1, "unequal size": 1}
     pack_pairs(own_pairs, tmp_path / "packed")
     exports = []
     for root in (own_pairs, tmp_path / "packed"):
@@ -248,15 +282,24 @@ def test_a_packed_store_trains_the_same_weights_and_both_say_what_they_left_out(
         result = pretrain(demo_config, data_root=root, work_dir=work_dir, options={**tiny, "train.epochs": 1})
         exports.append(read_export(result.sar_backbone)[0])
         data = read_json(result.metrics)["data"]
-        assert (data["pairs"], data["dropped"], data["simulated"]) == (21, {"duplicate": 1}, True)
+        assert (data["pairs"], data["dropped"], data["simulated"]) == (18, reasons, True)
         assert "9.png,duplicate,the same pixels as 5.png" in (work_dir / "dropped.csv").read_text()
-        assert "1 pairs are left out" in (work_dir / "pretrain.log").read_text()
+        assert "4 pairs are left out" in (work_dir / "pretrain.log").read_text()
     assert equal(*exports)
 
 
 def test_the_blocked_split_says_how_many_groups_there_are(demo_config, own_pairs, tmp_path, tiny):
     options = {**tiny, "train.epochs": 1, "data.split": "blocked"}
-    result = pretrain(demo_config, data_root=own_pairs, work_dir=tmp_path / "run", options=options)
+    seen = []
+
+    @contextmanager
+    def watch():
+        yield lambda *step: seen.append(step)
+        seen.append("closed")
+
+    result = pretrain(demo_config, data_root=own_pairs, work_dir=tmp_path / "run", options=options, watch=watch)
+    told = [("screen pairs", 0, 22), ("screen pairs", 22, 22), ("search overlaps", 0, 22), ("search overlaps", 22, 22)]
+    assert seen == [*told, "closed"]
     data = read_json(result.metrics)["data"]
     assert data["split"] == "blocked"
     assert data["overlapping_groups"] == 22

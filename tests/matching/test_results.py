@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from osm.data.pairs import read_pairs, split_pairs
+from osm.data.pairs import SplitRule, read_pairs, split_pairs
 from osm.files import write_json
 from osm.matching.results import data_facts, sar_radiometry, summary
 from osm.matching.retrieval import chance
@@ -37,7 +37,7 @@ def test_simulated_pairs_are_known_for_what_they_are(pairs_root, own_pairs):
 
 def test_another_split_has_another_digest(pairs_root):
     folder = read_pairs(pairs_root)
-    first, second = (data_facts(folder, split_pairs(folder, seed=seed)) for seed in (0, 1))
+    first, second = (data_facts(folder, split_pairs(folder, SplitRule(seed=seed))) for seed in (0, 1))
     assert first["names_and_split_sha256"] != second["names_and_split_sha256"]
 
 

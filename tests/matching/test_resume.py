@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import signal
@@ -18,7 +17,6 @@ from osm.errors import ConfigError, WeightsError
 from osm.files import read_json
 from osm.matching.hooks import FiniteLossHook
 from osm.matching.pretrain import pretrain
-from osm.matching.resume import check_fit, newest_checkpoint
 from osm.matching.workdir import WorkDir
 from osm.transfer.export import read_export
 
@@ -215,28 +213,3 @@ def test_a_checkpoint_of_another_width_that_was_copied_here_is_refused(finished,
     with pytest.raises(WeightsError, match=r"epoch_4\.pth: found sar\.head\.project\.weight of shape 7x128; .*20x128"):
         resume(finished, interrupted, tiny)
     assert not interrupted.finished
-
-
-WANTED = {"a": torch.zeros(2, 3), "b": torch.zeros(())}
-PARTS = {"meta": {}, "message_hub": {}, "optimizer": {}, "param_schedulers": []}
-
-
-@pytest.mark.parametrize(
-    ("held", "message"),
-    [
-        ({**PARTS, "state_dict": {"a": torch.zeros(2, 3)}}, r"found no b; expected one of shape a single number"),
-        ({**PARTS, "state_dict": {**WANTED, "c": torch.zeros(4)}}, r"found c, of shape 4; expected a network without"),
-        ({"a": torch.zeros(2, 3)}, r"a file without meta and state_dict and"),
-        (torch.zeros(2), r"a file without meta"),
-    ],
-)
-def test_what_is_no_checkpoint_of_this_network_is_named(held, message):
-    check_fit(Path("x.pth"), {**PARTS, "state_dict": dict(WANTED)}, WANTED)
-    with pytest.raises(WeightsError, match=message):
-        check_fit(Path("x.pth"), held, WANTED)
-
-
-def test_without_a_checkpoint_there_is_nothing_to_go_on_from(tmp_path, caplog):
-    caplog.set_level(logging.WARNING)
-    assert newest_checkpoint(WorkDir(tmp_path), torch.nn.Linear(1, 1)) is None
-    assert not caplog.records

@@ -39,6 +39,10 @@ class Encoded:
         """Embeddings (N, d) of length 1."""
         return embed(self.logits, "sphere")
 
+    def at(self, space: str) -> Tensor:
+        """Embeddings (N, d) in a space of ``osm.matching.distance.SPACES``; computed once for whoever asks."""
+        return self.cube if space == "cube" else self.sphere
+
     def rows(self, order: Tensor) -> Encoded:
         """The logits in another order (N,), without maps."""
         return Encoded(self.logits[order.to(self.logits.device)], {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +12,31 @@ from torch import Tensor, nn
 
 from osm.compat.checkpoints import load_from_local
 from osm.errors import WeightsError
-from osm.matching.workdir import WorkDir
 
 #: What mmengine's Runner puts into a checkpoint, and needs to go on from it.
 _PARTS = ("meta", "state_dict", "message_hub", "optimizer", "param_schedulers")
 
 
-def newest_checkpoint(work: WorkDir, network: nn.Module) -> Path | None:
+def epoch_checkpoints(folder: Path, pattern: str = "epoch_*.pth") -> list[Path]:
+    """The checkpoints that mmengine's Runner wrote into a folder, or further down by the pattern, the newest first."""
+    found = [(path.stem.removeprefix("epoch_"), path) for path in folder.glob(pattern)]
+    return [path for _, path in sorted(((int(epoch), path) for epoch, path in found if epoch.isdigit()))][::-1]
+
+
+def newest_checkpoint(paths: Sequence[Path], network: nn.Module) -> Path | None:
     """The newest checkpoint of a run that can be read; None where there are none yet.
 
     A broken one is passed over, with a warning, for the one before it. ``trust_mmengine_checkpoints`` comes first.
 
     Args:
-        work: The folder of the run.
+        paths: The checkpoints of the run, the newest first.
         network: What is to go on.
 
     Raises:
         WeightsError: All are broken, or the newest whole one is of another network.
     """
     broken: list[WeightsError] = []
-    for path in work.checkpoints:
+    for path in paths:
         try:
             state = load_from_local(str(path), map_location="cpu", mmap=True)
         except WeightsError as error:
