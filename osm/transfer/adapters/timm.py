@@ -12,15 +12,9 @@ from osm.transfer.adapters.base import Adapter, load_strict, require, same_keys
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-#: Our module of Darknet-53 → timm's, as patterns over keys.
-_DARKNET = (
-    (re.compile(r"conv1\.(.+)"), lambda found: f"stem.conv1.{found[1]}"),
-    (re.compile(r"conv_res_block(\d)\.conv\.(.+)"), lambda found: f"stages.{int(found[1]) - 1}.conv_down.{found[2]}"),
-    (
-        re.compile(r"conv_res_block(\d)\.res(\d)\.(.+)"),
-        lambda found: f"stages.{int(found[1]) - 1}.blocks.{found[2]}.{found[3]}",
-    ),
-)
+_STEM = re.compile(r"conv1\.(.+)")
+_DOWN = re.compile(r"conv_res_block(\d)\.conv\.(.+)")
+_BLOCK = re.compile(r"conv_res_block(\d)\.res(\d)\.(.+)")
 #: Darknet's LeakyReLU. timm builds its Darknet-53 with PyTorch's default of 0.01 unless it is told.
 SLOPE = 0.1
 
@@ -37,9 +31,12 @@ def rename(architecture: str, keys: Sequence[str]) -> dict[str, str]:
 
 
 def _darknet_key(key: str) -> str:
-    for pattern, spell in _DARKNET:
-        if found := pattern.fullmatch(key):
-            return spell(found)
+    if found := _STEM.fullmatch(key):
+        return f"stem.conv1.{found[1]}"
+    if found := _DOWN.fullmatch(key):
+        return f"stages.{int(found[1]) - 1}.conv_down.{found[2]}"
+    if found := _BLOCK.fullmatch(key):
+        return f"stages.{int(found[1]) - 1}.blocks.{found[2]}.{found[3]}"
     raise KeyError(key)
 
 
