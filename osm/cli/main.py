@@ -13,6 +13,7 @@ from osm.cli import data, match, simulate
 from osm.cli.compare import compare
 from osm.cli.demo import demo
 from osm.cli.doctor import doctor
+from osm.cli.export import export, import_
 from osm.cli.finetune import finetune
 from osm.cli.pretrain import pretrain
 from osm.cli.probe import probe
@@ -53,6 +54,8 @@ app.add_typer(match.app, name="match")
 app.command("finetune")(finetune)
 app.command("probe")(probe)
 app.command("compare")(compare)
+app.command("export")(export)
+app.command("import")(import_)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -22,7 +22,19 @@ def run(*arguments: str, code: str = MAIN) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command():
     result = run("--help")
     assert result.returncode == 0
-    for command in ("doctor", "demo", "simulate", "data", "pretrain", "match", "finetune", "probe", "compare"):
+    for command in (
+        "doctor",
+        "demo",
+        "simulate",
+        "data",
+        "pretrain",
+        "match",
+        "finetune",
+        "probe",
+        "compare",
+        "export",
+        "import",
+    ):
         assert f" {command} " in result.stdout
 
 

@@ -78,7 +78,8 @@ def export_to(
     weights = read_weights(source)
     name = _architecture(weights, architecture)
     known.check(name)
-    final = Path(out) if out is not None else source.with_name(f"{source.stem}_{framework}{known.suffixes[0]}")
+    ending = "plain" if framework == "safetensors" else framework
+    final = Path(out) if out is not None else source.with_name(f"{source.stem}_{ending}{known.suffixes[0]}")
     check_out(final, source, known.suffixes, overwrite=overwrite)
 
     ours = every_map(name)

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+#: How many of the tensors that no backbone needs a card lists: a detector has hundreds.
+SHOWN = 8
+
+
 @dataclass(frozen=True)
 class Imported:
     """What was written.
@@ -97,13 +101,13 @@ def import_from(
     learned = [key for key in drawn if not is_counter(key)]
     missing = tuple(key for key in learned if key not in found)
     coverage = 1 - len(missing) / len(learned)
-    if missing and not allow_partial:
+    if missing and (not allow_partial or len(missing) == len(learned)):
         raise WeightsError(
             source,
             found=f"{len(learned) - len(missing)} of the {len(learned)} tensors of {architecture} (coverage "
             f"{coverage:.2f}); {keys[missing[0]]} is the first that is missing",
             expected="all of them",
-            mend="use a complete file, or give --allow-partial if that is meant",
+            mend="use a complete file, or give --allow-partial if some are to stay random",
         )
     card = _card(source, record, weights, known, architecture, coverage, missing)
 
@@ -171,14 +175,12 @@ def _found(
                 weights.path, found=f"a tensor {shown} that {architecture} does not have", expected=expected, mend=mend
             )
         key = ours[theirs]
-        if is_counter(key):
-            found[key] = tensor.reshape(wanted[key].shape).to(wanted[key].dtype)
-            continue
-        if tensor.shape != wanted[key].shape or not tensor.is_floating_point():
+        number = "integer" if is_counter(key) else "floating point"
+        if tensor.shape != wanted[key].shape or tensor.is_floating_point() == is_counter(key):
             raise WeightsError(
                 weights.path,
                 found=f"{shown} of shape {tuple(tensor.shape)}, {tensor.dtype}",
-                expected=f"shape {tuple(wanted[key].shape)}, floating point",
+                expected=f"shape {tuple(wanted[key].shape)}, {number}",
                 mend=mend,
             )
         if not bool(tensor.isfinite().all()):
@@ -188,7 +190,7 @@ def _found(
                 expected="finite weights",
                 mend="copy or download the file again",
             )
-        found[key] = tensor.float()
+        found[key] = tensor.to(wanted[key].dtype)
     return found
 
 
@@ -210,7 +212,8 @@ def _card(
         "random": list(missing),
     }
     if weights.unused:
-        facts["unused"] = list(weights.unused)
+        more = [f"and {len(weights.unused) - SHOWN} more"] if len(weights.unused) > SHOWN else []
+        facts["unused"] = [*weights.unused[:SHOWN], *more]
     if record is not None:
         # the same weights as before: what is known of their training stays known
         return replace(record.card, start={**record.card.start, "import": facts})
