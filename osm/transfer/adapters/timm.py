@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _STEM = re.compile(r"conv1\.(.+)")
-_DOWN = re.compile(r"conv_res_block(\d)\.conv\.(.+)")
-_BLOCK = re.compile(r"conv_res_block(\d)\.res(\d)\.(.+)")
+_DOWN = re.compile(r"conv_res_block([1-5])\.conv\.(.+)")
+_BLOCK = re.compile(r"conv_res_block([1-5])\.res([0-7])\.(.+)")
 #: Darknet's LeakyReLU. timm builds its Darknet-53 with PyTorch's default of 0.01 unless it is told.
 SLOPE = 0.1
 
