@@ -21,8 +21,13 @@ def test_a_file_has_the_usual_permissions_even_where_the_writer_put_another_in_i
 
 def test_what_fails_leaves_the_earlier_file_and_nothing_else(tmp_path):
     (tmp_path / "a.bin").write_text("before")
-    with pytest.raises(ZeroDivisionError), atomic_path(tmp_path / "a.bin") as temporary:
-        temporary.write_text("half")
-        1 / 0  # noqa: B018
+
+    def write_half():
+        with atomic_path(tmp_path / "a.bin") as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
     assert (tmp_path / "a.bin").read_text() == "before"

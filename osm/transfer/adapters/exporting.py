@@ -13,6 +13,7 @@ from osm.transfer.adapters.base import TARGETS, Adapter, adapter
 from osm.transfer.adapters.sidecars import RECORD_KEY, Record, card_path, sha256_line, sha256_path
 from osm.transfer.adapters.verify import every_map, verify
 from osm.transfer.card import Card, InputContract
+from osm.transfer.certificate import is_counter
 from osm.transfer.export import export_tensors, read_safetensors, write_safetensors
 from osm.transfer.load import load_backbone
 from osm.transfer.weights import SourceWeights, read_weights
@@ -89,7 +90,11 @@ def export_to(
         InputContract.of(name),
         start={"source": source.name, "source_sha256": certificate.source_sha256, "coverage": 1.0},
     )
-    tensors = {key: value.float() if value.is_floating_point() else value for key, value in ours.state_dict().items()}
+    tensors = {
+        # counters carry nothing learned, so that loading leaves them; they are handed on all the same
+        key: weights.tensors.get(key, value) if is_counter(key) else value
+        for key, value in ours.state_dict().items()
+    }
     keys = known.rename(name, list(tensors))
     tensors = {keys[key]: value for key, value in tensors.items()}
 

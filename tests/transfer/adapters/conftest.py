@@ -1,6 +1,6 @@
-"""Backbones whose every tensor matters: random weights, and statistics and slopes of batch norm that are not 0 and 1."""
+"""Backbones whose every tensor matters: random weights, and batch norm that is not at 0 and 1."""
 
-from functools import lru_cache
+from functools import cache
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from osm.transfer.export import export_tensors
 from osm.transfer.initialise import initialise
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tensors(architecture):
     module = every_map(architecture)
     initialise(module, 1)
