@@ -33,12 +33,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(prefix=f".{final.stem}.", suffix=final.suffix, dir=final.parent)
     os.close(handle)
     temporary = Path(name)
-    # mkstemp makes files private; an output has the permissions of any other new file
     umask = os.umask(0)
     os.umask(umask)
-    temporary.chmod(0o666 & ~umask)
     try:
         yield temporary
+        # mkstemp makes files private, and so does whatever writes by renaming a file of its own (safetensors); an
+        # output has the permissions of any other new file
+        temporary.chmod(0o666 & ~umask)
         os.replace(temporary, final)
     except BaseException:
         temporary.unlink(missing_ok=True)

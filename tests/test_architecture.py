@@ -29,6 +29,7 @@ HEAVY = (
     "safetensors",
     "jinja2",
     "sklearn",
+    "timm",
     "ultralytics",
 )
 

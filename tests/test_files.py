@@ -1,13 +1,14 @@
-"""Sealed JSON: a changed content is found, another layout is none."""
+"""Files: whole or absent, readable as any other; sealed JSON, in which a changed content is found."""
 
 import json
+import os
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osm.errors import DataError
-from osm.files import check_seal, digests, read_json, sha256_file, write_sealed
+from osm.files import atomic_path, check_seal, digests, read_json, sha256_file, write_sealed
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -54,3 +55,29 @@ def test_json_too_deep_is_an_error_that_a_user_can_mend(tmp_path):
     (tmp_path / "deep.json").write_text("[" * 200_000)
     with pytest.raises(DataError, match=r"deep\.json: found broken JSON"):
         read_json(tmp_path / "deep.json")
+
+
+def test_a_file_has_the_usual_permissions_even_where_the_writer_put_another_in_its_place(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with atomic_path(tmp_path / "a.bin") as temporary:
+            private = temporary.with_suffix(".own")
+            private.touch(mode=0o600)
+            private.replace(temporary)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.bin").stat().st_mode & 0o777 == 0o644
+
+
+def test_what_fails_leaves_the_earlier_file_and_nothing_else(tmp_path):
+    (tmp_path / "a.bin").write_text("before")
+
+    def write_half():
+        with atomic_path(tmp_path / "a.bin") as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+    assert (tmp_path / "a.bin").read_text() == "before"

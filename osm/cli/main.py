@@ -14,6 +14,7 @@ from osm.cli.card import card
 from osm.cli.compare import compare
 from osm.cli.demo import demo
 from osm.cli.doctor import doctor
+from osm.cli.export import export, import_
 from osm.cli.finetune import finetune
 from osm.cli.inspect import inspect
 from osm.cli.pretrain import pretrain
@@ -56,6 +57,8 @@ app.command("inspect")(inspect)
 app.command("finetune")(finetune)
 app.command("probe")(probe)
 app.command("compare")(compare)
+app.command("export")(export)
+app.command("import")(import_)
 app.add_typer(certificate.app, name="certificate")
 app.command("card")(card)
 

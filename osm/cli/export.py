@@ -1,0 +1,154 @@
+"""``osm export`` and ``osm import``: backbones to other frameworks and from them, each proven."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from osm.transfer.adapters.base import SOURCES, TARGETS
+
+if TYPE_CHECKING:
+    from osm.transfer.card import Card
+
+#: Not a framework but a folder for sharing, in Hugging Face's layout.
+HUB_FOLDER = "hub-folder"
+
+# typer lists what an Enum has in the help text and refuses anything else
+Target = Enum("Target", {name: name for name in (*TARGETS, HUB_FOLDER)})  # type: ignore[misc]
+Source = Enum("Source", {name: name for name in SOURCES})  # type: ignore[misc]
+
+
+def export(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SRC",
+            help="sar_backbone.safetensors, or weights under the keys of torchvision's ResNet or mmdet's Darknet.",
+        ),
+    ],
+    to: Annotated[
+        Target,
+        typer.Option(
+            "--to",
+            metavar="FRAMEWORK",
+            help="mmdet, torchvision, timm, ultralytics, safetensors for plain tensors under our keys, or hub-folder "
+            "for a folder to share (config.json, model.safetensors, README.md), which SRC needs a card for.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="File or hub folder to write; beside SRC if not given. torchvision and timm load .pth and "
+            ".safetensors, mmdet .pth alone.",
+        ),
+    ] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option("--architecture", help="resnet18, resnet50 or darknet53; needed where SRC has no card."),
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option("--licence", help="Of a hub folder's weights, e.g. apache-2.0; its card says if none was stated."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")] = False,
+) -> None:
+    """Write a backbone for another framework, prove that it arrives there, and say how to load it.
+
+    The proof: the framework's own model is filled, strictly, from the file
+    that was written, and its features are ours to 1e-5. Without it, nothing
+    is left behind. FILE.sha256 is written too, and FILE.card.json beside a .pth.
+    """
+    from osm.transfer.adapters.exporting import export_to
+
+    if to.value == HUB_FOLDER:
+        folder = _share(source, out, licence, overwrite)
+        typer.echo(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+        typer.echo("look through README.md, then share the folder; osm.transfer.hub.load_pretrained reads it")
+        return
+    done = export_to(source, to.value, out=out, architecture=architecture, overwrite=overwrite)
+    typer.echo(f"{done.path}: {done.card.architecture} for {done.framework}")
+    typer.echo(f"  proof    features equal ours, largest difference {done.largest_difference:.1e}")
+    typer.echo(f"  SHA-256  {done.sha256}")
+    typer.echo(f"  input    {_input(done.card)}")
+    typer.echo(f"  beside   {', '.join(path.name for path in done.beside)}")
+    if done.usage:
+        typer.echo("load it with")
+        typer.echo("\n".join(f"    {line}" for line in done.usage.splitlines()))
+
+
+def _share(source: Path, out: Path | None, licence: str | None, overwrite: bool) -> Path:
+    from osm.transfer.adapters.base import adapter
+    from osm.transfer.export import read_export
+    from osm.transfer.hub import MODEL, write_hub_folder
+
+    _, card = read_export(source)
+    suffix = Path(MODEL).suffix
+    known = {name: adapter(name) for name in TARGETS if name != "ultralytics"}
+    usages = {
+        name: one.usage(card.architecture, MODEL)
+        for name, one in known.items()
+        if card.architecture in one.architectures and suffix in one.suffixes
+    }
+    folder = out or source.with_name(f"{source.stem}_hub")
+    return write_hub_folder(folder, source, licence=licence, usages=usages, overwrite=overwrite)
+
+
+def import_(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="SRC", help="Weights of a backbone, of a classifier, or of a detector that has it."),
+    ],
+    origin: Annotated[
+        Source,
+        typer.Option(
+            "--from",
+            metavar="FRAMEWORK",
+            help="What SRC is of: torchvision, timm, mmdet (a ResNet of style='pytorch'), or darknet "
+            "(darknet53.conv.74, yolov3.weights).",
+        ),
+    ],
+    architecture: Annotated[str, typer.Option("--architecture", help="resnet18, resnet50 or darknet53.")],
+    out: Annotated[Path, typer.Option("--out", help="The .safetensors file to write.")],
+    allow_partial: Annotated[
+        bool,
+        typer.Option(
+            "--allow-partial", help="Take a file that lacks tensors of the backbone; the card says which stay random."
+        ),
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there already.")] = False,
+) -> None:
+    """Make a start of another framework's weights, for osm pretrain, osm finetune and osm probe.
+
+    The proof: the framework's own model is filled from SRC, ours from the
+    file that was written, each strictly, and their features are equal to
+    1e-5. Without it, nothing is left behind. FILE.sha256 is written too.
+    """
+    from osm.transfer.adapters.importing import import_from
+
+    done = import_from(
+        source, origin.value, architecture=architecture, out=out, allow_partial=allow_partial, overwrite=overwrite
+    )
+    partial = f" (partial: {done.coverage:.2f} of its tensors)" if done.missing else ""
+    typer.echo(f"{done.path}: {architecture} from {origin.value}{partial}")
+    typer.echo(f"  proof    features equal those in {origin.value}, largest difference {done.largest_difference:.1e}")
+    typer.echo(f"  SHA-256  {done.sha256}")
+    typer.echo(f"  input    {_input(done.card)}")
+    if done.missing:
+        typer.echo(f"  random   {len(done.missing)} tensors, {done.missing[0]} first")
+    if done.unused:
+        typer.echo(f"  unused   {len(done.unused)} in {source.name}, {done.unused[0]} first")
+    least = f" with a least coverage of {int(100 * done.coverage) / 100:.2f}" if done.missing else ""
+    typer.echo(f"start from it with --init {done.path} (osm pretrain) or imagenet:{done.path} (finetune, probe){least}")
+
+
+def _input(card: Card) -> str:
+    fed = card.input
+    bands = "1 band" if fed.bands == 1 else f"{fed.bands} bands"
+    return (
+        f"{fed.bit_depth}-bit SAR, {bands} replicated to {fed.replicate_to} channels, "
+        f"minus {list(fed.mean)}, over {list(fed.std)}"
+    )
