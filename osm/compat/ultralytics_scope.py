@@ -59,12 +59,17 @@ def _import(stack: ExitStack) -> None:
     try:
         import ultralytics.nn.tasks  # noqa: F401
     except ImportError as error:
-        raise EnvironmentProblem(
-            "ultralytics",
-            found=f"not usable ({error})",
-            expected="the optional extra ultralytics (AGPL-3.0)",
-            mend="pip install 'osm-ssd[ultralytics]'",
-        ) from error
+        raise absent(f"not usable ({error})") from error
+
+
+def absent(found: str) -> EnvironmentProblem:
+    """The error of a missing ultralytics, with the command that installs it."""
+    return EnvironmentProblem(
+        "ultralytics",
+        found=found,
+        expected="the optional extra ultralytics (AGPL-3.0)",
+        mend="pip install 'osm-ssd[ultralytics]'",
+    )
 
 
 @contextmanager

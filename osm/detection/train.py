@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from osm.data.scene import Scene
 from osm.detection.arms import Init, imagenet_weights
+from osm.detection.engines import Detector, Job, Progress, find_engine
 from osm.detection.recipe import Recipe
 from osm.detection.tiles import SceneStore, training_tiles
 from osm.errors import DataError
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from mmengine.model import BaseModel
 
     from osm.detection.predictions import Predictions
-
-#: Called with what is under way, units done and units in all.
-Progress = Callable[[str, int, int], None]
 
 CERTIFICATE = "certificate.json"
 TRAINING = "training.json"
@@ -41,7 +39,7 @@ class Trained:
         train_tiles: Tiles trained on.
     """
 
-    model: BaseModel
+    model: Detector
     predictions: Predictions
     certificate: Certificate
     train_tiles: int
@@ -84,12 +82,12 @@ def train_and_search(
         OSMError: Data, weights or settings that a user can mend.
     """
     from osm.compat.runner import open_log
-    from osm.detection.engine import build_detector
     from osm.detection.inference import predict_scenes
 
+    engine = find_engine(recipe.engine, recipe.path)
     weights = imagenet_weights(recipe.architecture) if str(init) == "imagenet" else init.path
     open_log(work_dir / "train.log")
-    model, certificate = build_detector(recipe, seed=seed, weights=weights, min_coverage=min_coverage)
+    built, certificate = engine.build(recipe, seed=seed, weights=weights, min_coverage=min_coverage)
     certificate.write(work_dir / CERTIFICATE)
 
     tiles = training_tiles(train_scenes, recipe.data)
@@ -100,8 +98,8 @@ def train_and_search(
             expected=f"at least train.batch_size = {recipe.train.batch_size}",
             mend="use more scenes or a smaller batch",
         )
-    runner = _runner(recipe, model, certificate, tiles, store, work_dir, seed, launcher, tensorboard, resume, progress)
-    runner.train()
+    job = Job(recipe, tiles, store, work_dir, seed, launcher, tensorboard, resume, progress)
+    model = engine.train(built, certificate, job)
     predictions = predict_scenes(
         model,
         test_scenes,

@@ -1,0 +1,101 @@
+"""YOLOv3u: our Darknet under ultralytics' anchor-free head, and its backbone as ours again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from osm.compat.ultralytics_scope import ultralytics_scope
+from osm.transfer.adapters.base import load_strict
+from osm.transfer.adapters.ultralytics import model_config, rename, settle_backbone
+from osm.transfer.architectures import build_backbone
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class ExactLoss:
+    """Mixed into ultralytics' model: the loss in float32, whatever the network runs in.
+
+    bfloat16 has eight bits for a number; the loss computes with coordinates.
+    """
+
+    def loss(self, batch: dict[str, Any], preds: Any = None) -> Any:
+        """See ultralytics' ``BaseModel.loss``."""
+        import torch
+
+        model: Any = super()
+        found = model.forward(batch["img"]) if preds is None else preds
+        with torch.autocast(batch["img"].device.type, enabled=False):
+            return model.loss(batch, found)
+
+
+class ExactHead:
+    """Mixed into ultralytics' head: it turns maps into coordinates, and does so in float32."""
+
+    def forward(self, x: list[Any]) -> Any:
+        """See ultralytics' ``Detect.forward``."""
+        import torch
+
+        head: Any = super()
+        with torch.autocast(x[0].device.type, enabled=False):
+            return head.forward([level.float() for level in x])
+
+
+def build_network(architecture: str, seed: int) -> nn.Module:
+    """The network at random weights; those of neck and head by ultralytics' scheme, and a function of the seed alone.
+
+    Args:
+        architecture: Of the backbone.
+        seed: Seed of the draw.
+
+    Returns:
+        ultralytics' ``DetectionModel`` for one class, in training mode.
+    """
+    with ultralytics_scope():
+        import torch
+        from ultralytics.nn.modules import Detect
+        from ultralytics.nn.tasks import DetectionModel
+
+        kind: Any = type("YOLOv3u", (ExactLoss, DetectionModel), {})
+        torch.manual_seed(seed)
+        network: nn.Module = kind(model_config(architecture), ch=3, nc=1, verbose=False)
+        layers: Any = network.model
+        # the class and not the instance: a copy of the network (its moving average) must have a head of its own
+        layers[-1].__class__ = type("ExactDetect", (ExactHead, Detect), {})
+    settle_backbone(network, architecture)
+    return network
+
+
+def fill_backbone(network: nn.Module, backbone: nn.Module, architecture: str) -> None:
+    """Copy a backbone of ours into the network.
+
+    Raises:
+        WeightsError: A tensor has no place, or a place no tensor.
+    """
+    tensors = backbone.state_dict()
+    names = rename(architecture, list(tensors))
+    target = settle_backbone(network, architecture)
+    load_strict(target, {names[key].removeprefix("model."): value for key, value in tensors.items()})
+
+
+def backbone_of(network: nn.Module, architecture: str) -> nn.Module:
+    """The network's backbone as ours: a copy with the same values, frozen and in training mode where that one is.
+
+    The certificate, which knows our keys, can be held against it.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        ours = build_backbone(architecture)
+    own = ours.state_dict(keep_vars=True)
+    names = rename(architecture, list(own))
+    theirs = network.state_dict(keep_vars=True)
+    load_strict(ours, {key: theirs[names[key]] for key in own})
+    for key, value in own.items():
+        value.requires_grad_(theirs[names[key]].requires_grad)
+    modules = dict(network.named_modules())
+    for key in own:
+        # a key without its last part is the module that holds the tensor
+        holder = modules[names[key].rpartition(".")[0]]
+        ours.get_submodule(key.rpartition(".")[0]).train(holder.training)
+    return ours
