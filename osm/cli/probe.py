@@ -62,11 +62,14 @@ def probe(
     Run it again after an interruption, or with more starts or seeds: finished runs are kept. Writes probe.json.
     """
     from osm.configs import config_path
+    from osm.detection.engines import notices
     from osm.detection.probe import probe_starts
     from osm.detection.recipe import load_recipe
     from osm.detection.starts import check_start, parse_start
 
     recipe = load_recipe(config or config_path("probe/ssdd.py"), parse_settings(set_))
+    for notice in notices([recipe]):
+        typer.echo(notice, err=True)
     starts = [check_start(parse_start(text), recipe, min_coverage) for text in dict.fromkeys(weights)]
     with progress_bar() as step:
         results = probe_starts(

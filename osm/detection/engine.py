@@ -154,6 +154,7 @@ class MMDetEngine:
     """mmdet's detectors, trained by mmengine's Runner."""
 
     notice = ""
+    remark = ""
 
     def check(self, recipe: Recipe) -> None:
         """Nothing beyond what reading a recipe checks: mmdet judges its own words when it builds the model."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -81,9 +81,11 @@ class Engine(Protocol):
 
     Attributes:
         notice: One line that a user has to read before choosing it; empty if there is none.
+        remark: What a reader of a table has to know about its detectors; empty if there is nothing.
     """
 
     notice: str
+    remark: str
 
     def check(self, recipe: Recipe) -> None:
         """Make sure that a recipe can be run here.
@@ -121,3 +123,15 @@ def find_engine(name: str, where: str | Path) -> Engine:
         )
     engine: Engine = importlib.import_module(ENGINES[name]).ENGINE
     return engine
+
+
+def notices(recipes: Iterable[Recipe]) -> list[str]:
+    """What a user has to read before these recipes run, each line once."""
+    found = (find_engine(recipe.engine, recipe.path).notice for recipe in recipes)
+    return [notice for notice in dict.fromkeys(found) if notice]
+
+
+def remarks(recipes: Iterable[Recipe]) -> list[str]:
+    """What must stand beside figures of these recipes' detectors."""
+    found = ((recipe.detector, find_engine(recipe.engine, recipe.path).remark) for recipe in recipes)
+    return [f"Detector {detector}: {remark}." for detector, remark in found if remark]

@@ -35,6 +35,7 @@ class UltralyticsEngine:
         "engine ultralytics: AGPL-3.0, which also binds what is built on it and served over a network; "
         "the mmdet engine does without it"
     )
+    remark = "an anchor-free head, trained by ultralytics; another detector than mmdet's YOLOv3"
 
     def check(self, recipe: Recipe) -> None:
         """See ``osm.detection.engines.Engine``.
@@ -51,6 +52,15 @@ class UltralyticsEngine:
         path = recipe.path
         read_section(path, "model", SearchSettings, {"model": recipe.model})
         check_words(path, "train.optimizer", set(recipe.train.optimizer), OPTIMIZER)
+        for word in OPTIMIZER[1:]:
+            value = recipe.train.optimizer.get(word, 0.0)
+            if not isinstance(value, (int, float)) or not 0 <= value <= 1 or (word == "lr" and not value):
+                raise ConfigError(
+                    path,
+                    found=f"train.optimizer.{word} = {value!r}",
+                    expected="0 to 1, lr above 0",
+                    mend="correct the value",
+                )
         kind = recipe.train.optimizer.get("type")
         if kind not in OPTIMIZERS:
             raise ConfigError(
@@ -93,7 +103,7 @@ class UltralyticsEngine:
             certificate = certify_random(backbone, architecture=name)
         else:
             certificate = load_backbone(backbone, weights, architecture=name, min_coverage=min_coverage)
-        network = build_network(name, seed)
+        network = build_network(name, seed, bfloat16=recipe.train.precision == "bfloat16")
         fill_backbone(network, backbone, name)
         certificate.check(backbone_of(network, name))
         settings = read_section(recipe.path, "model", SearchSettings, {"model": recipe.model})

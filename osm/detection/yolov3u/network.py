@@ -14,19 +14,28 @@ if TYPE_CHECKING:
 
 
 class ExactLoss:
-    """Mixed into ultralytics' model: the loss in float32, whatever the network runs in.
+    """Mixed into ultralytics' model: convolutions in the recipe's precision, the loss in float32.
 
-    bfloat16 has eight bits for a number; the loss computes with coordinates.
+    bfloat16 has eight bits for a number, and the loss computes with coordinates. ultralytics' own mixed precision
+    refuses CPUs.
+
+    Attributes:
+        bfloat16: Whether the forward pass of a training step runs under autocast.
     """
+
+    bfloat16 = False
 
     def loss(self, batch: dict[str, Any], preds: Any = None) -> Any:
         """See ultralytics' ``BaseModel.loss``."""
         import torch
 
         model: Any = super()
-        found = model.forward(batch["img"]) if preds is None else preds
-        with torch.autocast(batch["img"].device.type, enabled=False):
-            return model.loss(batch, found)
+        device = batch["img"].device.type
+        if preds is None:
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=self.bfloat16):
+                preds = model.forward(batch["img"])
+        with torch.autocast(device, enabled=False):
+            return model.loss(batch, preds)
 
 
 class ExactHead:
@@ -41,12 +50,13 @@ class ExactHead:
             return head.forward([level.float() for level in x])
 
 
-def build_network(architecture: str, seed: int) -> nn.Module:
+def build_network(architecture: str, seed: int, *, bfloat16: bool = False) -> nn.Module:
     """The network at random weights; those of neck and head by ultralytics' scheme, and a function of the seed alone.
 
     Args:
         architecture: Of the backbone.
         seed: Seed of the draw.
+        bfloat16: Whether its convolutions are trained in bfloat16.
 
     Returns:
         ultralytics' ``DetectionModel`` for one class, in training mode.
@@ -56,7 +66,7 @@ def build_network(architecture: str, seed: int) -> nn.Module:
         from ultralytics.nn.modules import Detect
         from ultralytics.nn.tasks import DetectionModel
 
-        kind: Any = type("YOLOv3u", (ExactLoss, DetectionModel), {})
+        kind: Any = type("YOLOv3u", (ExactLoss, DetectionModel), {"bfloat16": bfloat16})
         torch.manual_seed(seed)
         network: nn.Module = kind(model_config(architecture), ch=3, nc=1, verbose=False)
         layers: Any = network.model

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.logging import MMLogger
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -92,8 +93,8 @@ def trainer_settings(run: Run, folder: Path) -> dict[str, Any]:
         "weight_decay": optimizer.get("weight_decay", 0.0),
         "warmup_momentum": momentum,
         "warmup_bias_lr": 0.0,
-        # bf16 is taken at its word; any other mixed precision is first tried on a model that has to be downloaded
-        "amp": "bf16" if settings.precision == "bfloat16" else False,
+        # the network sees to it; ultralytics refuses CPUs, and tries its own on a model that has to be downloaded
+        "amp": False,
         "device": str(torch.cuda.current_device()) if torch.cuda.is_available() else "cpu",
         "seed": run.seed,
         "deterministic": False,
@@ -307,7 +308,11 @@ class RecipeTrainer:
 
     def resume_training(self, ckpt: Any) -> None:
         """Take up where ``save_model`` left off, to the same result as without the interruption."""
-        if not self.run.resume or not self.run.checkpoint.is_file():
+        if not self.run.resume:
+            return
+        if not self.run.checkpoint.is_file():
+            logger = MMLogger.get_current_instance()
+            logger.warning("nothing to resume from (train.checkpoint_epochs): the training starts anew")
             return
         state = torch.load(self.run.checkpoint, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
