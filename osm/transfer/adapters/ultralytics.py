@@ -145,17 +145,19 @@ def features(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, ...]
 
 
 def usage(architecture: str, file: str) -> str:
-    """How to load an exported file into ultralytics."""
+    """How ultralytics' users load the file."""
+    if file.endswith(".safetensors"):
+        read, state = "from safetensors.torch import load_file\n", f"load_file({file!r})"
+    else:
+        read, state = "import torch\n", f"torch.load({file!r}, weights_only=True)"
     return (
-        "# ultralytics is AGPL-3.0. YOLO(...).train() builds the model anew from its YAML file and drops what was\n"
-        "# loaded: train through a Trainer whose get_model returns this one.\n"
-        "import torch\n"
-        "from osm.transfer.adapters.ultralytics import YAML_FILES, settle_backbone\n"
-        "from ultralytics.nn.tasks import DetectionModel\n"
-        f'model = DetectionModel(str(YAML_FILES["{architecture}"]), nc=1)\n'
-        f'settle_backbone(model, "{architecture}")  # batch norm with eps 1e-5, as the weights were trained\n'
-        f'found = model.load_state_dict(torch.load("{file}", weights_only=True), strict=False)\n'
-        "assert not found.unexpected_keys"
+        f"{read}from osm.transfer.adapters.ultralytics import YAML_FILES, settle_backbone\n"
+        "from ultralytics.nn.tasks import DetectionModel  # AGPL-3.0\n"
+        f"model = DetectionModel(str(YAML_FILES[{architecture!r}]), nc=1)\n"
+        f"settle_backbone(model, {architecture!r})  # batch norm with eps 1e-5, as the weights were trained\n"
+        f"found = model.load_state_dict({state}, strict=False)\n"
+        "assert not found.unexpected_keys  # neck and head are not in the file\n"
+        "# YOLO(...).train() would build the model anew and drop them: train with a Trainer whose get_model returns it"
     )
 
 

@@ -1,9 +1,8 @@
 """ultralytics' model of our YAML file is our backbone: the same parameters, the same maps."""
 
-import warnings
-
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 pytest.importorskip("ultralytics")
@@ -110,13 +109,19 @@ def test_a_key_without_a_place_is_named(architecture):
         rename(architecture, ["fc.weight"])
 
 
-def test_the_usage_that_is_printed_runs(tmp_path):
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_the_usage_that_is_printed_runs(tmp_path, suffix):
     ours = randomised("darknet-narrow").state_dict()
     keys = rename("darknet-narrow", list(ours))
-    torch.save({keys[key]: value for key, value in ours.items()}, tmp_path / "w.pth")
+    tensors = {keys[key]: value for key, value in ours.items()}
+    path = tmp_path / f"w{suffix}"
+    if suffix == ".pth":
+        torch.save(tensors, path)
+    else:
+        save_file(tensors, path)
     space = {}
-    with ultralytics_scope(), warnings.catch_warnings():
-        exec(ADAPTER.usage("darknet-narrow", str(tmp_path / "w.pth")), space)
+    with ultralytics_scope():
+        exec(ADAPTER.usage("darknet-narrow", str(path)), space)
     state = space["model"].state_dict()
     assert all(torch.equal(state[keys[key]], value) for key, value in ours.items())
     assert all(path.is_file() for path in YAML_FILES.values())
