@@ -3,6 +3,7 @@
 import json
 import logging
 import random
+import socket
 import subprocess
 import sys
 
@@ -59,17 +60,21 @@ def process_state():
 
 @pytest.fixture(scope="module")
 def whole(yolov3u, scenes_root, exported, tmp_path_factory):
-    """A run of two epochs from a file: its folder, what it gave, what was reported and what it changed."""
+    """A run of two epochs from a file: its folder, what it gave, what it reported, changed and tried to reach."""
     folder = tmp_path_factory.mktemp("whole")
-    before, steps = process_state(), []
-    # mmengine's Runner seeds every generator too, on purpose; this engine has no business to
-    result = run(yolov3u, scenes_root, folder, init=Init("osm", exported), progress=lambda *step: steps.append(step))
+    before, steps, calls = process_state(), [], []
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("getaddrinfo", "create_connection"):
+            patch.setattr(socket, name, lambda *where, **_: calls.append(where))
+        patch.setattr(socket.socket, "connect", lambda self, where: calls.append(where))
+        init = Init("osm", exported)
+        result = run(yolov3u, scenes_root, folder, init=init, progress=lambda *step: steps.append(step))
     changed = [name for name, value in process_state().items() if value != before[name]]
-    return folder, result, steps, changed
+    return folder, result, steps, changed, calls
 
 
 def test_a_run_leaves_everything_a_later_step_needs(whole, exported):
-    folder, result, steps, _ = whole
+    folder, result, steps, _, _ = whole
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["detector"] == "yolov3u_darknet-narrow"
     assert metrics["coverage"] == 1.0
@@ -91,8 +96,10 @@ def test_a_run_leaves_everything_a_later_step_needs(whole, exported):
     assert not (folder / "checkpoints").exists()
 
 
-def test_nothing_in_the_process_changed(whole):
-    assert whole[3] == []
+def test_nothing_in_the_process_changed_and_nobody_was_called(whole):
+    changed, calls = whole[3:]
+    assert changed == []
+    assert calls == []
 
 
 def test_an_interrupted_run_resumes_to_the_same_result(
