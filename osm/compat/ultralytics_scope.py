@@ -167,7 +167,7 @@ def _class_defaults() -> Iterator[None]:
 @contextmanager
 def _logging(log: Path | None) -> Iterator[None]:
     logger = logging.getLogger("ultralytics")
-    level, handlers = logger.level, list(logger.handlers)
+    level, handlers, disabled = logger.level, list(logger.handlers), logger.disabled
     handler: logging.Handler = logging.NullHandler()
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -175,9 +175,11 @@ def _logging(log: Path | None) -> Iterator[None]:
     logger.handlers = [handler]
     # above INFO, its progress bars are off too
     logger.setLevel(logging.WARNING)
+    # logging.config silences every logger that it does not name
+    logger.disabled = False
     try:
         yield
     finally:
-        logger.handlers = handlers
+        logger.handlers, logger.disabled = handlers, disabled
         logger.setLevel(level)
         handler.close()

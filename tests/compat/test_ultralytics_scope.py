@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-pytest.importorskip("ultralytics")
+pytestmark = pytest.mark.usefixtures("needs_ultralytics")
 
 PROGRAM = """
     import json, logging, os, random, sys, warnings

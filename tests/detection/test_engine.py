@@ -70,7 +70,7 @@ def test_mmengines_own_initialisation_cannot_run_a_second_time(yolo, tmp_path):
     certificate.check(model.backbone)
 
 
-def test_every_config_builds_with_its_own_backbone(repo_root):
+def test_every_config_builds_with_its_own_backbone(repo_root, needs_ultralytics):
     recipes = [load_recipe(path) for path in sorted((repo_root / "configs/detect").glob("*.py"))]
     for recipe in recipes:
         if recipe.engine != "mmdet":

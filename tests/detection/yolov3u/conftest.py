@@ -23,9 +23,8 @@ SMALL = {
 
 
 @pytest.fixture(scope="session")
-def yolov3u(repo_root: Path) -> Recipe:
+def yolov3u(repo_root: Path, needs_ultralytics: None) -> Recipe:
     """Two epochs, with a checkpoint after the first."""
-    pytest.importorskip("ultralytics")
     return load_recipe(repo_root / "configs/detect/demo_yolov3u_narrow.py", SMALL)
 
 

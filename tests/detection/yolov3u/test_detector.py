@@ -36,8 +36,7 @@ def test_nothing_found_is_nothing():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_it_is_ultralytics_own_suppression(seed):
-    pytest.importorskip("ultralytics")
+def test_it_is_ultralytics_own_suppression(seed, needs_ultralytics):
     from osm.compat.ultralytics_scope import ultralytics_scope
 
     with ultralytics_scope():

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("ultralytics")
-
 from osm.compare.plan import gather_arms, make_plan
 from osm.detection.arms import Init
 from osm.detection.evaluate import average_precision
@@ -28,6 +26,8 @@ from osm.transfer.card import Card, InputContract
 from osm.transfer.certificate import backbone_digests
 from osm.transfer.export import export_backbone
 from osm.transfer.initialise import initialise
+
+pytestmark = pytest.mark.usefixtures("needs_ultralytics")
 
 CONFIG = "configs/detect/demo_yolov3u_narrow.py"
 

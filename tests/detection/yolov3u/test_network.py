@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-pytest.importorskip("ultralytics")
-
 from osm.detection.yolov3u.network import backbone_of, build_network, fill_backbone
 from osm.errors import WeightsError
 from osm.transfer.architectures import build_backbone
 from osm.transfer.certificate import backbone_digests
 from osm.transfer.initialise import initialise
+
+pytestmark = pytest.mark.usefixtures("needs_ultralytics")
 
 NARROW = "darknet-narrow"
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("ultralytics")
-
 from osm.compat.ultralytics_scope import ultralytics_scope
 from osm.detection.dataset import TURNS, TileDataset
 from osm.detection.recipe import TrainSettings
 from osm.detection.yolov3u.layout import write_layout
 from osm.detection.yolov3u.training import RecipeTrainer, Run, TurningTiles, rate, trainer_settings
 from osm.errors import ConfigError, DataError
+
+pytestmark = pytest.mark.usefixtures("needs_ultralytics")
 
 
 def run_of(folder, **changes):

@@ -5,13 +5,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-pytest.importorskip("ultralytics")
-
 from osm.compat.ultralytics_scope import ultralytics_scope
 from osm.errors import WeightsError
 from osm.transfer.adapters.ultralytics import ADAPTER, YAML_FILES, model_config, rename, settle_backbone
 from osm.transfer.architectures import ARCHITECTURES, build_backbone
 from osm.transfer.initialise import initialise
+
+pytestmark = pytest.mark.usefixtures("needs_ultralytics")
 
 
 def parameters(module):
