@@ -73,9 +73,9 @@ class Adapter:
         """
         if architecture not in self.architectures:
             raise ConfigError(
-                architecture,
-                found=f"no such backbone in {self.name}",
-                expected=f"one of {', '.join(self.architectures)}",
+                self.name,
+                found=f"no {architecture} in it",
+                expected=" or ".join(self.architectures),
                 mend="choose another framework",
             )
 
