@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 # Two pytest workers with a thread pool each would fight over two cores. This must stand before
@@ -29,3 +30,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real data: ../shared/data is not beside this checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def needs_ultralytics() -> None:
+    """The test is skipped where the extra is absent; it is not imported here, which would have effects of its own."""
+    if find_spec("ultralytics") is None:
+        pytest.skip("the extra ultralytics is not installed")

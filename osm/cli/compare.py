@@ -118,10 +118,13 @@ def run_and_report(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch
     """Run a plan with progress on the terminal, write the report and print its table and its path."""
     from osm.compare.report import write_report
     from osm.compare.run import HERE, run_plan
+    from osm.detection.engines import notices
 
     where = dispatch or HERE
     total = len(plan.cells)
     typer.echo(f"{plan.title}: {total} cells in {folder}", err=True)
+    for notice in notices(plan.recipes):
+        typer.echo(notice, err=True)
     for entry in plan.skipped:
         typer.echo(f"left out: {entry.detector} from {entry.arm}: {entry.reason}", err=True)
     labels = {info.name: info.label for info in plan.arms}

@@ -71,11 +71,14 @@ def probe(
     Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
     from osm.configs import config_path
+    from osm.detection.engines import notices
     from osm.detection.probe import probe_starts
     from osm.detection.recipe import load_recipe
     from osm.detection.starts import check_start, parse_start
 
     recipe = load_recipe(config or config_path("probe/ssdd.py"), parse_settings(set_))
+    for notice in notices([recipe]):
+        typer.echo(notice, err=True)
     starts = [
         check_start(parse_start(text), recipe, min_coverage, allow_contract_mismatch=allow_contract_mismatch)
         for text in dict.fromkeys(weights)

@@ -17,6 +17,7 @@ from osm.compare.plan import FLOOR, Cell, Plan
 from osm.compare.study import ArmInfo, CellResult, SkippedCell, Study
 from osm.compat.versions import git_revision, package_versions
 from osm.data.scenes import Scene
+from osm.detection.engines import remarks
 from osm.detection.finetune import PREDICTIONS, Finetuned, finetune, read_split
 from osm.detection.fingerprint import digest_scenes
 from osm.detection.train import CERTIFICATE, CONFIG, TRAINING
@@ -244,6 +245,7 @@ def caveats(plan: Plan, data: dict[str, Any]) -> list[str]:
     if len(plan.seeds) < 3:
         count = "One seed" if len(plan.seeds) == 1 else f"{len(plan.seeds)} seeds"
         found.append(f"{count}: too few to tell a difference between arms from the spread between runs.")
+    found.extend(remarks(plan.recipes))
     found.extend(f"Arm {arm.label}: {arm.note}." for arm in plan.arms if arm.note and arm.kind != FLOOR)
     return found
 

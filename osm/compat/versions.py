@@ -22,6 +22,7 @@ PACKAGES = (
     "pillow",
     "tifffile",
     "safetensors",
+    "ultralytics",
 )
 
 

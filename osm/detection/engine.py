@@ -1,4 +1,4 @@
-"""mmdet as an engine: a recipe becomes a model, an optimiser and a Runner."""
+"""mmdet as an engine: a recipe becomes a model, an optimiser and what a Runner needs to know."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from osm.compat.scope import mmdet_scope
+from osm.detection.engines import Job
 from osm.detection.recipe import Recipe, TrainSettings
 from osm.errors import ConfigError
 from osm.transfer.architectures import architecture, register_backbones
@@ -169,3 +170,41 @@ def schedulers(settings: TrainSettings, steps_per_epoch: int) -> list[dict[str, 
             {"type": "MultiStepLR", "milestones": [total * 2 // 3, total * 8 // 9], "gamma": 0.1, "by_epoch": False}
         )
     return plan
+
+
+class MMDetEngine:
+    """mmdet's detectors, trained by mmengine's Runner."""
+
+    notice = ""
+    remark = ""
+
+    def check(self, recipe: Recipe) -> None:
+        """Nothing beyond what reading a recipe checks: mmdet judges its own words when it builds the model."""
+
+    def build(
+        self,
+        recipe: Recipe,
+        *,
+        seed: int,
+        weights: Path | None,
+        min_coverage: float,
+        allow_contract_mismatch: bool = False,
+    ) -> tuple[BaseModel, Certificate]:
+        """See ``build_detector``."""
+        return build_detector(
+            recipe,
+            seed=seed,
+            weights=weights,
+            min_coverage=min_coverage,
+            allow_contract_mismatch=allow_contract_mismatch,
+        )
+
+    def train(self, detector: BaseModel, certificate: Certificate, job: Job) -> BaseModel:
+        """Train by a Runner, in place."""
+        from osm.detection.runner import build_runner
+
+        build_runner(detector, certificate, job).train()
+        return detector
+
+
+ENGINE = MMDetEngine()

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 from osm.data.radiometry import Radiometry
 from osm.data.scenes import Scene, read_scenes
 from osm.detection.arms import Init
+from osm.detection.engines import Progress
 from osm.detection.recipe import Recipe
 from osm.detection.tiles import SceneStore, training_scenes
-from osm.detection.train import CERTIFICATE, CHECKPOINTS, CONFIG, TRAINING, Progress, train_and_search
+from osm.detection.train import CERTIFICATE, CHECKPOINTS, CONFIG, TRAINING, train_and_search
 from osm.errors import ConfigError, DataError
 from osm.files import digests, write_sealed
 from osm.transfer.certificate import Certificate
 from osm.transfer.export import write_safetensors
 
 if TYPE_CHECKING:
-    from mmengine.model import BaseModel
-
+    from osm.detection.engines import Detector
     from osm.detection.evaluate import AP
 
 METRICS = "metrics.json"
@@ -193,5 +193,5 @@ def _figures(found: AP) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else value for name, value in found.figures().items()}
 
 
-def _save(model: BaseModel, path: Path, recipe: Recipe) -> None:
+def _save(model: Detector, path: Path, recipe: Recipe) -> None:
     write_safetensors(path, model.state_dict(), {"osm.recipe": json.dumps(recipe.settings(), default=str)})

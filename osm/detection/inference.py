@@ -17,13 +17,12 @@ from osm.detection.recipe import DataSettings, TestSettings
 from osm.detection.tiles import SceneStore, Tile, cut
 
 if TYPE_CHECKING:
-    from mmengine.model import BaseModel
-
     from osm.data.scenes import Scene
+    from osm.detection.engines import Detector
 
 
 def predict_tiles(
-    model: BaseModel,
+    model: Detector,
     tiles: Sequence[Tile],
     store: SceneStore,
     data: DataSettings,
@@ -33,7 +32,7 @@ def predict_tiles(
     """Detections of every tile, in tile pixels.
 
     Args:
-        model: An mmdet detector; left in evaluation mode.
+        model: A detector; left in evaluation mode.
         tiles: The tiles.
         store: Where their pixels come from.
         data: For the side of a tile.
@@ -59,7 +58,7 @@ def predict_tiles(
 
 
 def predict_scenes(
-    model: BaseModel,
+    model: Detector,
     scenes: Sequence[Scene],
     store: SceneStore,
     data: DataSettings,

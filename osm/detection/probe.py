@@ -19,12 +19,13 @@ from osm.compat.versions import git_revision, package_versions
 from osm.data.radiometry import Radiometry
 from osm.data.scenes import Scene, read_scenes
 from osm.detection.arms import Init
+from osm.detection.engines import Progress
 from osm.detection.finetune import read_split
 from osm.detection.fingerprint import digest_run, digest_scenes
 from osm.detection.recipe import Recipe
 from osm.detection.starts import Start, check_start
 from osm.detection.tiles import SceneStore, held_back_scenes
-from osm.detection.train import Progress, train_and_search
+from osm.detection.train import train_and_search
 from osm.detection.workers import run_each
 from osm.errors import ConfigError, DataError
 from osm.files import exclusive, read_json, write_json

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from osm.configs import check_choices, check_values
+from osm.detection.engines import DEFAULT, find_engine
 from osm.errors import ConfigError
 from osm.transfer.architectures import architecture
 
 SCHEDULES = ("cosine", "step", "constant")
 PRECISIONS = ("bfloat16", "float32")
-#: Top-level names a detection config may set; ``model`` is mmdet's own vocabulary.
-KEYS = ("detector", "architecture", "model", "data", "train", "test")
+#: Top-level names a detection config may set; ``model`` is the engine's own vocabulary.
+KEYS = ("detector", "engine", "architecture", "model", "data", "train", "test")
 #: What mmdet's configs bring along by inheritance and this engine replaces.
 INHERITED = (
     "auto_scale_lr",
@@ -135,7 +136,9 @@ class Recipe:
         path: The config file.
         detector: Name in tables.
         architecture: Name of the backbone.
-        model: mmdet's model config, without its backbone.
+        model: The engine's words about the model: mmdet's model config without its backbone, or the settings of
+            ``osm.detection.yolov3u``.
+        engine: A name of ``osm.detection.engines``.
     """
 
     path: Path
@@ -145,11 +148,15 @@ class Recipe:
     data: DataSettings
     train: TrainSettings
     test: TestSettings
+    engine: str = DEFAULT
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides a result, as JSON values."""
         values = asdict(self)
         del values["path"]
+        if self.engine == DEFAULT:
+            # finished runs from before there were other engines are known by settings without this word
+            del values["engine"]
         return values
 
 
@@ -199,25 +206,39 @@ def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
         if key not in values:
             raise ConfigError(path, found=f"no {key}", expected=f"a line {key} = …", mend="inherit from a base config")
     architecture(values["architecture"])
+    engine = find_engine(values.get("engine", DEFAULT), path)
     recipe = Recipe(
         path=Path(path),
         detector=values["detector"],
         architecture=values["architecture"],
         model=values["model"],
-        data=_section(path, "data", DataSettings, values),
-        train=_section(path, "train", TrainSettings, values),
-        test=_section(path, "test", TestSettings, values),
+        data=read_section(path, "data", DataSettings, values),
+        train=read_section(path, "train", TrainSettings, values),
+        test=read_section(path, "test", TestSettings, values),
+        engine=values.get("engine", DEFAULT),
     )
     _check_ranges(recipe)
+    engine.check(recipe)
     return recipe
 
 
-_Settings = TypeVar("_Settings", DataSettings, TrainSettings, TestSettings)
+_Settings = TypeVar("_Settings")
 
 
-def _section(path: str | Path, name: str, kind: type[_Settings], values: Mapping[str, Any]) -> _Settings:
+def read_section(path: str | Path, name: str, kind: type[_Settings], values: Mapping[str, Any]) -> _Settings:
+    """A section of a config as a dataclass of settings.
+
+    Args:
+        path: The config, for errors.
+        name: Name of the section.
+        kind: The dataclass; every field has a default, which decides the type of a value.
+        values: The config.
+
+    Raises:
+        ConfigError: A word is not a field, or a value is of another type.
+    """
     given = dict(values.get(name, {}))
-    check_words(path, name, set(given), [entry.name for entry in fields(kind)])
+    check_words(path, name, set(given), [entry.name for entry in fields(kind)])  # type: ignore[arg-type]
     if given.get("test_ids") is not None and name == "data":
         given["test_ids"] = tuple(str(value) for value in given["test_ids"])
     default = kind()

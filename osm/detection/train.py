@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from osm.data.scene import Scene
 from osm.detection.arms import Init, imagenet_weights
+from osm.detection.engines import Detector, Job, Progress, find_engine
 from osm.detection.recipe import Recipe
 from osm.detection.tiles import SceneStore, training_tiles
 from osm.errors import DataError
-from osm.files import atomic_path
 from osm.transfer.certificate import Certificate
 
 if TYPE_CHECKING:
-    from mmengine.model import BaseModel
-
     from osm.detection.predictions import Predictions
-
-#: Called with what is under way, units done and units in all.
-Progress = Callable[[str, int, int], None]
 
 CERTIFICATE = "certificate.json"
 TRAINING = "training.json"
@@ -41,7 +35,7 @@ class Trained:
         train_tiles: Tiles trained on.
     """
 
-    model: BaseModel
+    model: Detector
     predictions: Predictions
     certificate: Certificate
     train_tiles: int
@@ -86,12 +80,12 @@ def train_and_search(
         OSMError: Data, weights or settings that a user can mend.
     """
     from osm.compat.runner import open_log
-    from osm.detection.engine import build_detector
     from osm.detection.inference import predict_scenes
 
+    engine = find_engine(recipe.engine, recipe.path)
     weights = imagenet_weights(recipe.architecture) if str(init) == "imagenet" else init.path
     open_log(work_dir / "train.log")
-    model, certificate = build_detector(
+    built, certificate = engine.build(
         recipe,
         seed=seed,
         weights=weights,
@@ -110,8 +104,8 @@ def train_and_search(
             expected=f"at least train.batch_size = {recipe.train.batch_size}",
             mend="use more scenes or a smaller batch",
         )
-    runner = _runner(recipe, model, certificate, tiles, store, work_dir, seed, launcher, tensorboard, resume, progress)
-    runner.train()
+    job = Job(recipe, tiles, store, work_dir, seed, launcher, tensorboard, resume, progress)
+    model = engine.train(built, certificate, job)
     predictions = predict_scenes(
         model,
         test_scenes,
@@ -121,82 +115,3 @@ def train_and_search(
         lambda done, total: progress("search", done, total),
     )
     return Trained(model, predictions, certificate, len(tiles))
-
-
-def _runner(
-    recipe: Recipe,
-    model: BaseModel,
-    certificate: Certificate,
-    tiles: list[Any],
-    store: SceneStore,
-    work_dir: Path,
-    seed: int,
-    launcher: str,
-    tensorboard: bool,
-    resume: bool,
-    progress: Progress,
-) -> Any:
-    import torch
-    from mmengine.config import Config
-    from mmengine.dataset import pseudo_collate
-    from torch.utils.data import DataLoader
-
-    import osm.compat.amp  # noqa: F401  (registers the optimiser wrapper)
-    from osm.compat.checkpoints import WHOLE_FILES, trust_mmengine_checkpoints
-    from osm.compat.resume import epoch_checkpoints, newest_checkpoint
-    from osm.compat.runner import QuietRunner
-    from osm.detection.dataset import TileDataset, TurningSampler
-    from osm.detection.engine import optim_wrapper, schedulers
-    from osm.detection.hooks import CurveHook
-    from osm.transfer.step0 import CertificateHook
-
-    trust_mmengine_checkpoints()
-    with atomic_path(work_dir / CONFIG) as temporary:
-        Config(recipe.settings()).dump(temporary)
-    config = Config.fromfile(work_dir / CONFIG)
-    settings = recipe.train
-    dataset = TileDataset(tiles, store, recipe.data.tile_px)
-    loader = DataLoader(
-        dataset,
-        batch_size=settings.batch_size,
-        sampler=TurningSampler(dataset, seed, settings.augment),
-        drop_last=True,
-        collate_fn=pseudo_collate,
-    )
-    checkpoint: dict[str, Any] | None = None
-    if settings.checkpoint_epochs:
-        checkpoint = {
-            "type": "CheckpointHook",
-            "interval": settings.checkpoint_epochs,
-            # the older is removed before the newest is written: the one between them is there all the time
-            "max_keep_ckpts": 2,
-            "out_dir": str(work_dir / CHECKPOINTS),
-            "backend_args": {"backend": WHOLE_FILES},
-        }
-    backends = [{"type": "LocalVisBackend"}] + ([{"type": "TensorboardVisBackend"}] if tensorboard else [])
-    # mmengine names a folder in it after the work folder, which may have been moved since
-    kept = epoch_checkpoints(work_dir / CHECKPOINTS, "*/epoch_*.pth")
-    last = newest_checkpoint(kept, model) if resume else None
-    # mmengine would otherwise force its own way to start processes on everything in this one, and say so
-    processes = {"mp_start_method": multiprocessing.get_start_method()}
-    return QuietRunner(
-        model=model.to(memory_format=torch.channels_last),
-        work_dir=str(work_dir),
-        train_dataloader=loader,
-        train_cfg={"by_epoch": True, "max_epochs": settings.epochs},
-        optim_wrapper=optim_wrapper(settings),
-        param_scheduler=schedulers(settings, len(loader)),
-        default_hooks={"checkpoint": checkpoint, "logger": {"type": "LoggerHook", "interval": 10}},
-        custom_hooks=[
-            CertificateHook(certificate, work_dir / CERTIFICATE),
-            CurveHook(work_dir / TRAINING, lambda done, total: progress("train", done, total)),
-        ],
-        visualizer={"type": "Visualizer", "vis_backends": backends},
-        default_scope="mmdet",
-        launcher=launcher,
-        load_from=str(last) if last else None,
-        resume=last is not None,
-        randomness={"seed": seed},
-        env_cfg={"dist_cfg": {"backend": "nccl"}, "mp_cfg": processes},
-        cfg=config,
-    )

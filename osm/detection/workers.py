@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from osm.detection.train import Progress
+from osm.detection.engines import Progress
 
 Task = TypeVar("Task")
 

@@ -9,7 +9,7 @@ import torch
 from jsonschema import Draft202012Validator
 from mmengine.hooks import Hook
 
-from osm.detection import train as module
+from osm.detection import runner as module
 from osm.detection.arms import Init
 from osm.detection.evaluate import average_precision
 from osm.detection.finetune import finetune, prepare, read_split
@@ -96,14 +96,14 @@ def test_an_interrupted_run_resumes_to_the_same_result_from_its_newest_whole_che
     yolo_two_epochs, scenes_root, tmp_path, monkeypatch
 ):
     run(yolo_two_epochs, scenes_root, tmp_path / "whole", keep_weights=False)
-    build = module._runner
+    build = module.build_runner
 
     def interrupted(*arguments):
         runner = build(*arguments)
         runner.register_hook(Interrupt(), priority="LOWEST")
         return runner
 
-    monkeypatch.setattr(module, "_runner", interrupted)
+    monkeypatch.setattr(module, "build_runner", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(yolo_two_epochs, scenes_root, tmp_path / "part", keep_weights=False)
     monkeypatch.undo()
@@ -142,14 +142,14 @@ def test_where_no_checkpoint_is_whole_or_it_is_of_another_detector_one_line_says
 
 
 def test_weights_changed_behind_the_certificates_back_stop_the_run(yolo, scenes_root, tmp_path, monkeypatch):
-    build = module._runner
+    build = module.build_runner
 
-    def meddling(recipe, model, *arguments):
-        runner = build(recipe, model, *arguments)
+    def meddling(model, *arguments):
+        runner = build(model, *arguments)
         torch.nn.init.zeros_(model.backbone.conv1.conv.weight)
         return runner
 
-    monkeypatch.setattr(module, "_runner", meddling)
+    monkeypatch.setattr(module, "build_runner", meddling)
     with pytest.raises(WeightsError, match=r"changed before the first step \(conv1\.conv\.weight first\)"):
         run(yolo, scenes_root, tmp_path)
     assert not (tmp_path / "metrics.json").exists()
