@@ -46,22 +46,24 @@ def verify_scenes(
     counts.update({"scenes": len(files), "ships": 0, "boxes to ignore": 0, "scenes with a problem": 0})
     scenes: list[Scene] = []
     by_pixels: dict[str, str] = {}
+    copies: list[tuple[SceneFiles, str]] = []
     without = 0
     for entry, seen in zip(files, in_parallel(_look, files, progress), strict=True):
-        found = list(seen.problems)
         if seen.pixels is not None and by_pixels.setdefault(seen.pixels, entry.scene_id) != entry.scene_id:
-            found.append(_duplicate(entry, by_pixels[seen.pixels]))
-        counts["scenes with a problem"] += bool(found)
-        problems += found
+            copies.append((entry, by_pixels[seen.pixels]))
+        counts["scenes with a problem"] += bool(seen.problems)
+        problems += seen.problems
         if seen.scene is not None:
             scenes.append(seen.scene)
             ignored = int(seen.scene.ignore.sum())
             counts["ships"] += len(seen.scene.boxes) - ignored
             counts["boxes to ignore"] += ignored
             without += len(seen.scene.boxes) == ignored
-    counts["scenes without a ship"] = without
+    counts.update({"scenes without a ship": without, "copies of another scene": len(copies)})
     _count_sizes(scenes, counts)
-    _count_splits(kind, path, counts, problems)
+    members = _count_splits(kind, path, counts, problems)
+    # SSDD itself has copies; within one part they do no harm that a reader must hear of as a fault
+    problems += [_duplicate(entry, other) for entry, other in copies if _apart(entry.scene_id, other, members)]
     ids = {entry.scene_id for entry in files}
     try:
         named = find_groups(kind, path) if groups is None else read_groups(groups, ids, problems.append)
@@ -101,12 +103,17 @@ def _twice(scene: Scene, label_path: Path) -> Iterable[DataError]:
         )
 
 
+def _apart(first: str, second: str, members: dict[str, set[str]]) -> bool:
+    """Whether two scenes may be on either side: no part that trains or judges has both."""
+    return not any({first, second} <= members.get(part, set()) for part in ("train", "val", "test"))
+
+
 def _duplicate(entry: SceneFiles, other: str) -> DataError:
     return DataError(
         entry.image_path,
         found=f"the same pixels as scene {other}",
         expected="each scene once",
-        mend="remove one of the two, or make sure that they are in the same part",
+        mend="remove one of the two, or move it to the part of the other",
     )
 
 
@@ -121,7 +128,7 @@ def _count_sizes(scenes: list[Scene], counts: dict[str, int]) -> None:
             counts.update({f"least {side} in pixels": min(values), f"most {side} in pixels": max(values)})
 
 
-def _count_splits(kind: str, path: Path, counts: dict[str, int], problems: list[DataError]) -> None:
+def _count_splits(kind: str, path: Path, counts: dict[str, int], problems: list[DataError]) -> dict[str, set[str]]:
     members: dict[str, set[str]] = {}
     for split in known_splits(kind, path):
         found: list[DataError] = []
@@ -144,3 +151,4 @@ def _count_splits(kind: str, path: Path, counts: dict[str, int], problems: list[
                         mend="correct the split files",
                     )
                 )
+    return members

@@ -190,3 +190,8 @@ def test_the_same_pixels_twice_are_listed(hrsid: Path) -> None:
     (folder / "P10.jpg").write_bytes((folder / "P3.jpg").read_bytes())
     (problem,) = verify("hrsid", hrsid).problems
     assert problem.found == "the same pixels as scene P3"
+    # within one part that is counted and no fault
+    (folder / "P10.jpg").write_bytes((folder / "P1.jpg").read_bytes())
+    report = verify("hrsid", hrsid)
+    assert report.clean
+    assert report.counts["copies of another scene"] == 1
