@@ -27,8 +27,14 @@ DIMENSIONS = 64
 LEAST_ALIKE = 0.8
 """Least correlation of two vectors: of 64 dimensions, chance has a spread of 1/8."""
 
+ALONE = 0.9
+"""From which a landmark counts alone; below it takes two at one offset."""
+
 LEAST_PX = 4096
-"""Fewest textured pixels that two images must share to be compared: less than that, two ships on calm water look alike."""
+"""Fewest textured pixels that two images must share to be compared: over less, two ships on calm water look alike."""
+
+MUCH_PX, SAME, SAME_OF_LITTLE = 16384, 0.5, 0.85
+"""Textured pixels from which a correlation of ``SAME`` tells; below, it takes ``SAME_OF_LITTLE``."""
 
 _SMOOTH_PX = 1.5
 _WINDOW_PX = 17  # of the local mean and spread
@@ -40,6 +46,7 @@ _APART_PX = 12  # least distance of landmarks
 _STEP_PX = 2
 _LOOSE_PX = 2  # how far offsets of landmarks of one copy may differ
 _BLOCK = 2048
+_MOST_VOTES = 512  # of two images; a pattern that repeats itself would have many more
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +87,12 @@ class Texture:
         textured: ``(H, W)``: where there is any texture.
     """
 
-    relative: Floats
+    relative: npt.NDArray[Any]
     textured: npt.NDArray[np.bool_]
+
+    def compact(self) -> Texture:
+        """The same in a third of the room, for ``agreement`` alone."""
+        return Texture(np.clip(self.relative, -_CLIP, _CLIP).astype(np.float16), self.textured)
 
 
 def texture(grey: Floats) -> Texture:
@@ -130,21 +141,25 @@ def same_places(here: Landmarks, owners: Ints, there: Landmarks, others: Ints) -
     for low in range(0, len(owners), _BLOCK):
         block = here.vectors[low : low + _BLOCK].astype(np.float32)
         for start in range(0, len(others), _BLOCK):
-            alike = block @ there.vectors[start : start + _BLOCK].astype(np.float32).T >= LEAST_ALIKE
-            if alike.any():
-                rows, columns = np.nonzero(alike)
+            alike = block @ there.vectors[start : start + _BLOCK].astype(np.float32).T
+            rows, columns = np.nonzero(alike >= LEAST_ALIKE)
+            if len(rows):
+                alone = alike[rows, columns] >= ALONE
                 rows, columns = rows + low, columns + start
                 steps = here.points[rows] - there.points[columns]
-                found.append(np.column_stack([owners[rows], others[columns], steps]))
+                found.append(np.column_stack([owners[rows], others[columns], steps, alone]))
     if not found:
         return
     table = np.concatenate(found)
     table = table[np.lexsort(table.T[::-1])]
     starts = np.flatnonzero(np.r_[True, (np.diff(table[:, :2], axis=0) != 0).any(axis=1)])
     for group in np.split(table, starts[1:]):
-        steps = group[:, 2:]
+        steps, alone = group[:_MOST_VOTES, 2:4], group[:_MOST_VOTES, 4]
         near = np.abs(steps[:, None] - steps[None]).max(axis=2) <= _LOOSE_PX
-        best = int(np.argmax(near.sum(axis=1)))
+        votes = near.sum(axis=1) + alone
+        best = int(np.argmax(votes))
+        if votes[best] < 2:
+            continue
         yield (int(group[0, 0]), int(group[0, 1]), *np.median(steps[near[best]], axis=0).astype(int).tolist())
 
 
@@ -161,6 +176,13 @@ class Agreement:
     correlation: float
     textured_px: int
     share: float
+
+    @property
+    def same(self) -> bool:
+        """Whether it is the same view: measured on SSDD, whose images overlap, chance stays below 0.2 over much
+        texture, while on calm water one bright ship laid upon another of its shape reaches 0.75.
+        """
+        return self.correlation >= (SAME if self.textured_px >= MUCH_PX else SAME_OF_LITTLE)
 
 
 def agreement(here: Texture, there: Texture, column: int, row: int) -> Agreement | None:
@@ -185,8 +207,9 @@ def agreement(here: Texture, there: Texture, column: int, row: int) -> Agreement
     count = int(np.count_nonzero(both))
     if count < LEAST_PX:
         return None
-    one = np.clip(here.relative[mine][both], -_CLIP, _CLIP)
-    two = np.clip(there.relative[other][both], -_CLIP, _CLIP)
+    one, two = (
+        np.clip(part[both].astype(np.float32), -_CLIP, _CLIP) for part in (here.relative[mine], there.relative[other])
+    )
     one, two = one - one.mean(), two - two.mean()
     correlation = float(one @ two) / max(float(np.linalg.norm(one) * np.linalg.norm(two)), 1e-12)
     return Agreement(correlation, count, (x2 - x1) * (y2 - y1) / min(here.relative.size, there.relative.size))
