@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from osm.compare.leaks import LeakReport, check_leaks
 from osm.compare.plan import FLOOR, Cell, Plan
 from osm.compare.study import ArmInfo, CellResult, SkippedCell, Study
 from osm.compat.versions import git_revision, package_versions
@@ -52,10 +53,11 @@ def run_plan(
     """
     work_dir.mkdir(parents=True, exist_ok=True)
     with exclusive(work_dir):
-        data, digest = describe_data(plan, data_root)
+        data, digest = describe_data(plan, data_root, work_dir / "cache")
+        leaks = check_leaks(plan, data_root, work_dir, partial(progress, 0, "look for test scenes in what trains"))
         fingerprints = [_fingerprint(cell, digest) for cell in plan.cells]
         done = [_finished(work_dir / cell.folder, mark) for cell, mark in zip(plan.cells, fingerprints, strict=True)]
-        _write_plan(plan, data, work_dir)
+        _write_plan(plan, data, leaks, work_dir)
         for number, (cell, mark) in enumerate(zip(plan.cells, fingerprints, strict=True)):
             if not done[number]:
                 _run_cell(cell, mark, data_root, work_dir, partial(progress, number))
@@ -115,8 +117,13 @@ def _finished(folder: Path, fingerprint: str) -> bool:
     return True
 
 
-def describe_data(plan: Plan, data_root: Path) -> tuple[dict[str, Any], str]:
+def describe_data(plan: Plan, data_root: Path, cache: Path | None = None) -> tuple[dict[str, Any], str]:
     """Facts of the data for the report, and a digest of labels and image sizes.
+
+    Args:
+        plan: The plan.
+        data_root: Folder of the data set.
+        cache: Where to keep which training scenes show a test scene, if a recipe drops those.
 
     Raises:
         DataError: The data are broken, or no ship is to be found in the test scenes.
@@ -124,7 +131,7 @@ def describe_data(plan: Plan, data_root: Path) -> tuple[dict[str, Any], str]:
     seen: list[Scene] = []
     parts = {}
     for recipe in plan.recipes:
-        train, test = read_split(recipe, data_root)
+        train, test = read_split(recipe, data_root, cache)
         if not any(np.count_nonzero(~scene.ignore) for scene in test):
             raise DataError(
                 data_root, found="test scenes without a ship", expected="at least one", mend="correct data.test_split"
@@ -151,7 +158,7 @@ def _ships(scenes: Sequence[Scene]) -> int:
     return sum(int(np.count_nonzero(~scene.ignore)) for scene in scenes)
 
 
-def _write_plan(plan: Plan, data: dict[str, Any], work_dir: Path) -> None:
+def _write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, work_dir: Path) -> None:
     write_json(
         work_dir / PLAN,
         {
@@ -168,7 +175,8 @@ def _write_plan(plan: Plan, data: dict[str, Any], work_dir: Path) -> None:
             },
             "versions": {**package_versions(), "git revision": git_revision()},
             "baseline": FLOOR,
-            "caveats": list(plan.caveats) + caveats(plan, data),
+            "leakage": {"setting": plan.leakage, "parts": leaks.summary()},
+            "caveats": [*plan.caveats, *caveats(plan, data), *leaks.caveats],
         },
     )
 

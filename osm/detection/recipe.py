@@ -61,6 +61,8 @@ class DataSettings:
         empty_fraction: Training tiles without ships, per tile with ships.
         train_fraction: Fraction of the training scenes used; smaller sets are subsets of larger ones.
         subset_seed: Seed of that choice and of the choice of empty tiles, the same in every cell.
+        drop_leaked_train: Whether to leave out training scenes that show a test scene (``osm.data.leakage``), before
+            the fraction is taken.
     """
 
     kind: str = "air-sarship-1.0"
@@ -74,6 +76,7 @@ class DataSettings:
     empty_fraction: float = 0.1
     train_fraction: float = 1.0
     subset_seed: int = 0
+    drop_leaked_train: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,9 @@ class Recipe:
         """Everything that decides a result, as JSON values."""
         values = asdict(self)
         del values["path"]
+        if not self.data.drop_leaked_train:
+            # younger than cells that are finished, whose fingerprints do not know it
+            del values["data"]["drop_leaked_train"]
         return values
 
 
