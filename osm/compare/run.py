@@ -56,7 +56,7 @@ def run_plan(
         data, digest = describe_data(plan, data_root, work_dir / "cache")
         leaks = check_leaks(plan, data_root, work_dir, partial(progress, 0, "look for test scenes in what trains"))
         fingerprints = [_fingerprint(cell, digest) for cell in plan.cells]
-        done = [_finished(work_dir / cell.folder, mark) for cell, mark in zip(plan.cells, fingerprints, strict=True)]
+        done = finished_cells(plan, digest, work_dir)
         _write_plan(plan, data, leaks, work_dir)
         for number, (cell, mark) in enumerate(zip(plan.cells, fingerprints, strict=True)):
             if not done[number]:
@@ -100,6 +100,20 @@ def _cell_json(cell: Cell, fingerprint: str, result: Finetuned) -> dict[str, Any
 
 def _fingerprint(cell: Cell, data_digest: str) -> str:
     return hashlib.sha256(f"{cell.fingerprint} {data_digest}".encode()).hexdigest()
+
+
+def finished_cells(plan: Plan, digest: str, work_dir: Path) -> list[bool]:
+    """Which cells of a plan are finished.
+
+    Args:
+        plan: The plan.
+        digest: Of the data, as ``describe_data`` gives it.
+        work_dir: Folder of the comparison.
+
+    Raises:
+        ConfigError: A cell of other settings, weights or data is there.
+    """
+    return [_finished(work_dir / cell.folder, _fingerprint(cell, digest)) for cell in plan.cells]
 
 
 def _finished(folder: Path, fingerprint: str) -> bool:
