@@ -96,6 +96,8 @@ def dry_run(
     Raises:
         OSMError: As from ``osm.compare.run.run_plan``, before anything has run.
     """
+    from osm.compat.runner import open_log
+
     work_dir.mkdir(parents=True, exist_ok=True)
     _, digest = describe_data(plan, data_root, work_dir / "cache")
 
@@ -104,6 +106,8 @@ def dry_run(
 
     leaks = check_leaks(plan, data_root, work_dir, looking)
     done = finished_cells(plan, digest, work_dir)
+    # mmengine would write a line for every tensor of every detector to the terminal
+    open_log(work_dir / "cache" / "dry-run.log")
     costs = []
     for number, recipe in enumerate(plan.recipes):
         progress(0, f"time {recipe.detector}", number, len(plan.recipes))
