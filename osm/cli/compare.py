@@ -12,6 +12,7 @@ from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from osm.compare.dispatch import Dispatch
+    from osm.compare.dry_run import DryRun
     from osm.compare.plan import Plan
     from osm.compare.study import CellResult, Study
 
@@ -64,6 +65,10 @@ def compare(
     resume: Annotated[
         bool, typer.Option("--resume", help="Finish a comparison that was begun, or stop if there is none.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print the cells, what is done already and what the rest costs; train none."),
+    ] = False,
 ) -> None:
     """Fine-tune every detector from every arm with every seed, and report the AP of each.
 
@@ -85,7 +90,25 @@ def compare(
         overrides=parse_settings(set_),
         allow_contract_mismatch=allow_contract_mismatch,
     )
-    run_and_report(plan, data_root, folder, where)
+    if dry_run:
+        estimate(plan, data_root, folder, where.jobs)
+    else:
+        run_and_report(plan, data_root, folder, where)
+
+
+def estimate(plan: Plan, data_root: Path, folder: Path, jobs: int) -> None:
+    """Print the cells of a plan, which are done and what the others cost."""
+    from osm.compare.dry_run import dry_run
+
+    with progress_bar() as step:
+        found = dry_run(
+            plan,
+            data_root=data_root,
+            work_dir=folder,
+            jobs=jobs,
+            progress=lambda cell, what, done, total: step(what, done, total),
+        )
+    typer.echo(forecast(found, plan))
 
 
 def choose_dispatch(executor: str | None, jobs: int | None, options: dict[str, Any]) -> Dispatch:
@@ -147,6 +170,41 @@ def run_and_report(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch
     report = write_report(study, folder / "report")
     typer.echo(table(study))
     typer.echo(f"\nreport: {report}")
+
+
+def forecast(found: DryRun, plan: Plan) -> str:
+    """The cells, done or with their cost, and the total."""
+    labels = {info.name: info.label for info in plan.arms}
+    rows = [("detector", "arm", "seed", "state")]
+    for cell, done in found.cells:
+        state = "done" if done else f"about {_span(found.cost(cell).cell_s)}"
+        rows.append((cell.recipe.detector, labels[cell.arm], str(cell.seed), state))
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    lines = ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines.insert(1, "-" * max(map(len, lines)))
+    lines += [f"left out: {entry.detector} from {entry.arm}: {entry.reason}" for entry in plan.skipped]
+    lines.append("")
+    for cost in found.costs:
+        lines.append(
+            f"{cost.detector}: {cost.steps:,} steps of {cost.step_s:.3g} s and {cost.tiles:,} tiles "
+            f"of {cost.tile_s:.3g} s, timed on {cost.device} just now"
+        )
+    lines += [f"! {caveat}" for caveat in found.leaks.caveats]
+    left = sum(not done for _, done in found.cells)
+    ready = len(found.cells) - left
+    lines.append(
+        f"{len(found.cells)} cells, {ready} done; the other {left} take about {_span(found.left_s)} "
+        f"with {found.jobs} job{'s' if found.jobs > 1 else ''} at a time"
+        if left
+        else f"{len(found.cells)} cells, all done"
+    )
+    return "\n".join(lines)
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def table(study: Study) -> str:

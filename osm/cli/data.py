@@ -20,8 +20,12 @@ app = typer.Typer(help="Check data sets, build pairs from scenes, and pack pairs
 
 @app.command("verify")
 def verify_command(
-    kind: Annotated[str, typer.Argument(help="pairs, air-sarship-1.0 or ssdd.")],
+    kind: Annotated[str, typer.Argument(help="pairs, air-sarship-1.0, air-sarship-2.0, ssdd, hrsid or dota.")],
     path: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    groups: Annotated[
+        Path | None,
+        typer.Option("--groups", metavar="FILE.csv", help="Groups of the scenes (scene,group), checked too."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Read every file of a data set, count what is there and list everything that is wrong.
@@ -31,7 +35,7 @@ def verify_command(
     from osm.data.verify import verify
 
     with progress_bar() as step:
-        report = verify(kind, path, progress=lambda done, total: step("checking", done, total))
+        report = verify(kind, path, groups=groups, progress=lambda done, total: step("checking", done, total))
     if as_json:
         record = {
             "kind": report.kind,

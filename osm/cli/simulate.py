@@ -47,8 +47,10 @@ def scenes(
     size: Annotated[
         int | None, typer.Option("--size", min=256, help="Width and height in pixels, instead of both.")
     ] = None,
-    width: Annotated[int, typer.Option("--width", min=256, help="Width in pixels.")] = 3000,
-    height: Annotated[int, typer.Option("--height", min=256, help="Height in pixels.")] = 3000,
+    width: Annotated[
+        int | None, typer.Option("--width", min=256, help="Width in pixels; by default as the data set has it.")
+    ] = None,
+    height: Annotated[int | None, typer.Option("--height", min=256, help="Height in pixels; likewise.")] = None,
     min_ships: Annotated[
         int | None, typer.Option("--min-ships", min=1, help="Fewest ships of a scene; by default by its size.")
     ] = None,
@@ -56,12 +58,20 @@ def scenes(
         int | None, typer.Option("--max-ships", min=1, help="Most ships of a scene; by default by its size.")
     ] = None,
     looks: Looks = 1.0,
+    layout: Annotated[
+        str, typer.Option("--layout", help="air-sarship-1.0, air-sarship-2.0, ssdd, hrsid or dota.")
+    ] = "air-sarship-1.0",
 ) -> None:
-    """Write labelled scenes as AIR-SARShip-1.0 has them: 16-bit TIFF and VOC XML."""
+    """Write labelled scenes as a data set has them, by default AIR-SARShip-1.0: 16-bit TIFF and VOC XML.
+
+    The layout dota shows other coasts in colour, as an aerial camera sees them.
+    """
     from osm.simulate import simulate_scenes
     from osm.simulate.layouts import default_ships
+    from osm.simulate.scene_layouts import usual_side_px
 
-    width_px, height_px = (width, height) if size is None else (size, size)
+    usual = usual_side_px(layout)
+    width_px, height_px = (width or usual, height or usual) if size is None else (size, size)
     low, high = default_ships(width_px, height_px)
     if min_ships is not None:
         low, high = min_ships, max(high, min_ships)
@@ -76,9 +86,10 @@ def scenes(
             height_px=height_px,
             ships_per_scene=(low, high),
             looks=looks,
+            layout=layout,
             progress=partial(step, "scenes"),
         )
-    _say(result, "scenes", "AIR-SARShip-1.0")
+    _say(result, "scenes", layout)
 
 
 def _say(result: Simulation, what: str, layout: str) -> None:

@@ -14,12 +14,17 @@ from osm.detection.fingerprint import digest_run
 from osm.detection.recipe import Recipe, check_words, load_recipe, read_config
 from osm.errors import ConfigError, WeightsError
 from osm.transfer.architectures import build_backbone
+from osm.transfer.card import Card
 from osm.transfer.load import fits, load_backbone
 from osm.transfer.weights import read_weights
 
 #: The arm that every comparison has: the floor.
 FLOOR = "scratch"
-KEYS = ("title", "detectors", "seeds", "min_coverage", "overrides", "caveats")
+#: The arm whose pretraining saw the same patches, and no patch with its partner.
+PLACEBO = "osm-shuffled"
+#: By these in its name an arm is known as a placebo.
+PLACEBO_WORDS = ("shuffled", "placebo")
+KEYS = ("title", "detectors", "seeds", "min_coverage", "overrides", "caveats", "leakage", "pretraining_roots")
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,9 @@ class Plan:
         skipped: Detector × arm without weights.
         caveats: What a reader must know before any figure.
         min_coverage: Kind of arm → least coverage.
+        leakage: ``stop`` or ``warn``: what a test scene among what was trained on does to the comparison.
+        pretraining_roots: Folders of the pairs that arms were pretrained on, where they lie elsewhere than beside the
+            weights or the data.
     """
 
     title: str
@@ -88,6 +96,8 @@ class Plan:
     skipped: tuple[SkippedCell, ...]
     caveats: tuple[str, ...]
     min_coverage: dict[str, float]
+    leakage: str = "stop"
+    pretraining_roots: tuple[str, ...] = ()
 
 
 def parse_arm(text: str) -> Arm:
@@ -157,6 +167,8 @@ def make_plan(
         raise ConfigError(config, found=f"detectors {names}", expected="different names", mend="rename one")
     min_coverage = dict(values.get("min_coverage", {}))
     check_words(config, "min_coverage", set(min_coverage), ("imagenet", "osm"))
+    leakage = values.get("leakage", "stop")
+    check_words(config, "leakage", {str(leakage)}, ("stop", "warn"))
 
     chosen = tuple(dict.fromkeys(seeds or values["seeds"]))
     infos, skipped = [], []
@@ -189,6 +201,8 @@ def make_plan(
         skipped=tuple(skipped),
         caveats=tuple(values.get("caveats", ())),
         min_coverage=min_coverage,
+        leakage=leakage,
+        pretraining_roots=tuple(map(str, values.get("pretraining_roots", ()))),
     )
 
 
@@ -229,6 +243,8 @@ def _resolve(
             lines = "; ".join(mismatch.line for mismatch in certificate.contract.mismatches)
             notes.append(f"{path.name} was trained on other input, which --allow-contract-mismatch let pass: {lines}")
         card = read_weights(path).card
+        if arm.kind == "osm":
+            _check_placebo(arm, path, card)
         if card is not None:
             notes.extend(_start_notes(path, card.start, card.data))
     if not used:
@@ -259,6 +275,27 @@ def _unfit(arm: Arm, recipes: Sequence[Recipe]) -> tuple[ArmInfo, dict[str, Init
     raise WeightsError(
         arm.paths[0], found="weights that fit no detector", expected=recipe.architecture, mend="give others"
     )
+
+
+def _check_placebo(arm: Arm, path: Path, card: Card | None) -> None:
+    """Make sure that a placebo is called so, and nothing else is.
+
+    Raises:
+        WeightsError: The arm's name and the card of its weights disagree: the files were swapped.
+    """
+    is_placebo = card is not None and bool(card.config.get("model", {}).get("placebo", False))
+    if any(word in arm.name for word in PLACEBO_WORDS) == is_placebo:
+        return
+    if is_placebo:
+        found, expected = "weights that were pretrained on shuffled pairs", "weights that could match"
+        mend = f"give them as --arm {PLACEBO}={path}"
+    elif card is None:
+        found, expected = "weights without a card", "weights whose card says model.placebo"
+        mend = "pretrain with model.placebo=True"
+    else:
+        found, expected = "weights that were pretrained on true pairs", "a placebo (model.placebo=True)"
+        mend = f"give them as --arm osm={path}, and pretrain a placebo with --set model.placebo=True"
+    raise WeightsError(path, found=f"{found}, for the arm {arm.name}", expected=expected, mend=mend)
 
 
 def _start_notes(path: Path, start: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:

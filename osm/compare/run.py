@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from osm.compare.dispatch import CellsLostError, Dispatch, run_tasks
+from osm.compare.leaks import LeakReport, check_leaks
 from osm.compare.plan import FLOOR, Cell, Plan
 from osm.compare.study import ArmInfo, CellResult, SkippedCell, Study
 from osm.compat.versions import git_revision, package_versions
@@ -64,10 +65,11 @@ def run_plan(
     # other processes may stand elsewhere
     data_root, work_dir = data_root.resolve(), work_dir.resolve()
     with exclusive(work_dir):
-        data, digest = describe_data(plan, data_root)
+        data, digest = describe_data(plan, data_root, work_dir / "cache")
+        leaks = check_leaks(plan, data_root, work_dir, partial(progress, 0, "look for test scenes in what trains"))
         fingerprints = [_fingerprint(cell, digest) for cell in plan.cells]
-        done = [_finished(work_dir / cell.folder, mark) for cell, mark in zip(plan.cells, fingerprints, strict=True)]
-        _write_plan(plan, data, work_dir)
+        done = finished_cells(plan, digest, work_dir)
+        _write_plan(plan, data, leaks, work_dir)
         tasks = [_Task(*entry, data_root, work_dir) for entry in zip(plan.cells, fingerprints, strict=True)]
         if dispatch.executor == "here":
             for number, task in enumerate(tasks):
@@ -164,6 +166,20 @@ def _fingerprint(cell: Cell, data_digest: str) -> str:
     return hashlib.sha256(f"{cell.fingerprint} {data_digest}".encode()).hexdigest()
 
 
+def finished_cells(plan: Plan, digest: str, work_dir: Path) -> list[bool]:
+    """Which cells of a plan are finished.
+
+    Args:
+        plan: The plan.
+        digest: Of the data, as ``describe_data`` gives it.
+        work_dir: Folder of the comparison.
+
+    Raises:
+        ConfigError: A cell of other settings, weights or data is there.
+    """
+    return [_finished(work_dir / cell.folder, _fingerprint(cell, digest)) for cell in plan.cells]
+
+
 def _finished(folder: Path, fingerprint: str) -> bool:
     path = folder / CELL
     if not path.is_file():
@@ -179,8 +195,13 @@ def _finished(folder: Path, fingerprint: str) -> bool:
     return True
 
 
-def describe_data(plan: Plan, data_root: Path) -> tuple[dict[str, Any], str]:
+def describe_data(plan: Plan, data_root: Path, cache: Path | None = None) -> tuple[dict[str, Any], str]:
     """Facts of the data for the report, and a digest of labels and image sizes.
+
+    Args:
+        plan: The plan.
+        data_root: Folder of the data set.
+        cache: Where to keep which training scenes show a test scene, if a recipe drops those.
 
     Raises:
         DataError: The data are broken, or no ship is to be found in the test scenes.
@@ -188,7 +209,7 @@ def describe_data(plan: Plan, data_root: Path) -> tuple[dict[str, Any], str]:
     seen: list[Scene] = []
     parts = {}
     for recipe in plan.recipes:
-        train, test = read_split(recipe, data_root)
+        train, test = read_split(recipe, data_root, cache)
         if not any(np.count_nonzero(~scene.ignore) for scene in test):
             raise DataError(
                 data_root, found="test scenes without a ship", expected="at least one", mend="correct data.test_split"
@@ -215,7 +236,7 @@ def _ships(scenes: Sequence[Scene]) -> int:
     return sum(int(np.count_nonzero(~scene.ignore)) for scene in scenes)
 
 
-def _write_plan(plan: Plan, data: dict[str, Any], work_dir: Path) -> None:
+def _write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, work_dir: Path) -> None:
     write_json(
         work_dir / PLAN,
         {
@@ -232,7 +253,8 @@ def _write_plan(plan: Plan, data: dict[str, Any], work_dir: Path) -> None:
             },
             "versions": {**package_versions(), "git revision": git_revision()},
             "baseline": FLOOR,
-            "caveats": list(plan.caveats) + caveats(plan, data),
+            "leakage": {"setting": plan.leakage, "parts": leaks.summary()},
+            "caveats": [*plan.caveats, *caveats(plan, data), *leaks.caveats],
         },
     )
 

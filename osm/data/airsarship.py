@@ -61,6 +61,12 @@ def find_airsarship(root: Path, split: str | None, test_ids: Sequence[str] | Non
     return scenes
 
 
+def splits(root: Path) -> list[str]:
+    """The parts of the paper, where the data set has all of its test scenes."""
+    numbers = _find(root, _IMAGE, lambda problem: None)
+    return ["train", "test"] if numbers.keys() >= set(PAPER_TEST_IDS) else []
+
+
 def _find(root: Path, pattern: re.Pattern[str], report: Report) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(root.rglob("*")):

@@ -6,17 +6,17 @@ image, is the same for all of them and happens here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from osm.data import airsarship, ssdd
-from osm.data.boxes import clip_to_window
+from osm.data import airsarship, airsarship2, dota, hrsid, ssdd
+from osm.data.boxes import Floats, clip_to_window
 from osm.data.images import image_size
-from osm.data.scene import Label, Report, Scene, SceneFiles, natural_key, raise_problem
+from osm.data.scene import Label, Report, Scene, SceneFiles, listed_splits, natural_key, raise_problem
 from osm.errors import ConfigError, DataError
 
 __all__ = ["READERS", "Reader", "Scene", "find_scenes", "load_scene", "natural_key", "read_scenes"]
@@ -34,8 +34,25 @@ class Reader(Protocol):
 
 READERS: dict[str, Reader] = {
     "air-sarship-1.0": airsarship.find_airsarship,
+    "air-sarship-2.0": airsarship2.find_airsarship2,
     "ssdd": ssdd.find_ssdd,
+    "hrsid": hrsid.find_hrsid,
+    "dota": dota.find_dota,
 }
+
+
+SPLITS: dict[str, Callable[[Path], list[str]]] = {
+    "air-sarship-1.0": airsarship.splits,
+    "air-sarship-2.0": listed_splits,
+    "ssdd": ssdd.splits,
+    "hrsid": hrsid.splits,
+    "dota": dota.splits,
+}
+
+
+def known_splits(kind: str, root: Path) -> list[str]:
+    """Names of the parts that a data set brings along."""
+    return SPLITS[kind](root)
 
 
 def read_scenes(
@@ -46,7 +63,9 @@ def read_scenes(
     Args:
         kind: A key of ``READERS``.
         root: Folder of the data set, in any of the layouts that its reader knows.
-        split: ``train`` or ``test`` (``ssdd`` also takes any list in ``ImageSets/Main``); all scenes if None.
+        split: ``train`` or ``test``; all scenes if None. ``ssdd`` also takes any list in ``ImageSets/Main``,
+            ``hrsid`` any file in ``annotations``, ``dota`` its folders (``train``, ``val``), and
+            ``air-sarship-2.0``, which has no official split, any list ``<split>.txt`` beside its folders.
         test_ids: Scene ids of the test part, in place of the data set's own split.
 
     Returns:
@@ -100,13 +119,21 @@ def load_scene(files: SceneFiles, report: Report = raise_problem) -> Scene | Non
         problems.append(error)
     scene = None
     if label is not None and size is not None:
-        if label.clip:
-            label = replace(label, boxes=clip_to_window(label.boxes, (0, 0, *size)))
+        label = replace(label, boxes=_within(label, *size))
         problems += _check_size(files.image_path, label, *size) + _check_boxes(files.image_path, label, *size)
-        scene = Scene(files.scene_id, files.image_path, *size, label.boxes, label.ignore)
+        scene = Scene(
+            files.scene_id, files.image_path, *size, label.boxes, label.ignore, label.pixel_m, optical=files.optical
+        )
     for problem in problems:
         report(problem)
     return None if problems else scene
+
+
+def _within(label: Label, width_px: int, height_px: int) -> Floats:
+    """The boxes, of which those that may stick out are cut to the image."""
+    cut = clip_to_window(label.boxes, (0, 0, width_px, height_px))
+    by_right = label.clip | (np.abs(cut - label.boxes).max(axis=1, initial=0) <= label.slack_px)
+    return np.where(by_right[:, None], cut, label.boxes)
 
 
 def _check_size(image_path: Path, label: Label, width_px: int, height_px: int) -> list[DataError]:
@@ -118,7 +145,7 @@ def _check_size(image_path: Path, label: Label, width_px: int, height_px: int) -
             label.path,
             found=f"a size of {stated[0]}x{stated[1]}",
             expected=f"{width_px}x{height_px}, the size of {image_path.name}",
-            mend="check that image and label belong together, then correct <size> in the XML",
+            mend="check that image and label belong together, then correct the size in the label",
         )
     ]
 

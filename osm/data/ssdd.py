@@ -19,7 +19,7 @@ _LAYOUT = "JPEGImages/ and Annotations/ (also below voc_style/ or BBox_SSDD/voc_
 
 def find_ssdd(root: Path, split: str | None, test_ids: Sequence[str] | None, report: Report) -> list[SceneFiles]:
     """Find the scenes of a VOC folder; see ``osm.data.scenes.read_scenes``."""
-    base = _base(root)
+    base = base_folder(root)
     images = _by_stem(base / "JPEGImages", IMAGE_SUFFIXES, report)
     labels = _by_stem(base / "Annotations", (".xml",), report)
     if not images and not labels:
@@ -36,7 +36,18 @@ def find_ssdd(root: Path, split: str | None, test_ids: Sequence[str] | None, rep
     return scenes
 
 
-def _base(root: Path) -> Path:
+def splits(root: Path) -> list[str]:
+    """Names of the parts that can be asked for."""
+    known = sorted(path.stem for path in (base_folder(root) / "ImageSets" / "Main").glob("*.txt"))
+    return known or ["train", "test"]
+
+
+def base_folder(root: Path) -> Path:
+    """The folder that holds images and labels.
+
+    Raises:
+        DataError: There is none.
+    """
     for base in (root, root / "voc_style", root / "BBox_SSDD" / "voc_style"):
         if (base / "JPEGImages").is_dir() and (base / "Annotations").is_dir():
             return base

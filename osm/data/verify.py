@@ -11,9 +11,10 @@ from osm.data.images import read_image, to_gray
 from osm.data.packed import RECORD_NAME, PackedPairs, is_packed, read_packed
 from osm.data.pairs import PairFolder, find_manifest, list_pairs, three_bands
 from osm.data.parallel import Progress, in_parallel
-from osm.data.scene import SceneFiles, natural_key
-from osm.data.scenes import READERS, find_scenes, load_scene
+from osm.data.scene import natural_key
+from osm.data.scenes import READERS
 from osm.data.screen import CONSTANT_OPTICAL, CONSTANT_SAR, DUPLICATE, Look, Screen, look_at
+from osm.data.verify_scenes import verify_scenes
 from osm.errors import ConfigError, DataError
 from osm.files import sha256_file
 
@@ -43,26 +44,32 @@ class VerifyReport:
         return not self.problems
 
 
-def verify(kind: str, path: str | Path, *, progress: Progress | None = None) -> VerifyReport:
+def verify(
+    kind: str, path: str | Path, *, groups: str | Path | None = None, progress: Progress | None = None
+) -> VerifyReport:
     """Read all files of a data set, every pixel of it, and go on after a problem.
 
     Args:
         kind: ``pairs`` or a kind of labelled scenes (``osm.data.scenes.READERS``).
         path: Its folder.
+        groups: A list of groups of scenes (``osm.data.groups``), to be checked too.
         progress: Called now and then.
 
     Raises:
-        ConfigError: An unknown kind.
+        ConfigError: An unknown kind, or groups of pairs.
     """
     if kind not in KINDS:
         raise ConfigError(f"kind {kind!r}", found="no such kind", expected=" or ".join(KINDS), mend="correct it")
+    if groups is not None and kind == "pairs":
+        raise ConfigError("--groups", found="groups of pairs", expected="groups of scenes", mend="leave it out")
     problems: list[DataError] = []
     counts: dict[str, int] = {}
     try:
         if kind == "pairs":
             _verify_pairs(Path(path), counts, problems, progress)
         else:
-            _verify_scenes(kind, Path(path), counts, problems, progress)
+            listed = None if groups is None else Path(groups)
+            verify_scenes(kind, Path(path), counts, problems, progress, listed)
     except DataError as problem:
         # nothing to look at: no such folder, no files in it
         problems.append(problem)
@@ -203,26 +210,3 @@ def _expected_sums(folder: PairFolder) -> dict[Path, str]:
                 if row.get(column):
                     sums[directory / row["name"]] = row[column]
     return sums
-
-
-def _verify_scenes(
-    kind: str, path: Path, counts: dict[str, int], problems: list[DataError], progress: Progress | None
-) -> None:
-    files = find_scenes(kind, path, report=problems.append)
-    counts.update({"scenes": len(files), "ships": 0, "boxes to ignore": 0, "scenes with a problem": 0})
-
-    def look(entry: SceneFiles) -> tuple[int, int, list[DataError]]:
-        found: list[DataError] = []
-        scene = load_scene(entry, found.append)
-        try:
-            to_gray(read_image(entry.image_path), entry.image_path)
-        except DataError as problem:
-            found.append(problem)
-        ignored = 0 if scene is None else int(scene.ignore.sum())
-        return (0 if scene is None else len(scene.boxes) - ignored), ignored, found
-
-    for ships, ignored, found in in_parallel(look, files, progress):
-        counts["ships"] += ships
-        counts["boxes to ignore"] += ignored
-        counts["scenes with a problem"] += bool(found)
-        problems += found

@@ -29,7 +29,7 @@ def parse_voc(path: Path) -> Label:
     Raises:
         DataError: The file is missing, no XML, hostile (entities), or holds no or unreadable boxes.
     """
-    root = _parse_xml(path)
+    root = parse_xml(path)
     objects = root.findall("object")
     if not objects:
         raise DataError(
@@ -45,11 +45,15 @@ def parse_voc(path: Path) -> Label:
     )
 
 
-def _parse_xml(path: Path) -> Element:
+def parse_xml(path: Path, expected: str = "a VOC label (XML)") -> Element:
+    """The root of an XML file; ``expected`` is what the error names.
+
+    Raises:
+        DataError: The file is missing, no XML, or declares entities.
+    """
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import ParseError, parse
 
-    expected = "a VOC label (XML)"
     try:
         root = parse(path).getroot()
     except FileNotFoundError as error:
@@ -58,7 +62,7 @@ def _parse_xml(path: Path) -> Element:
         raise DataError(
             path,
             found=f"XML with entity declarations ({type(error).__name__})",
-            expected="a VOC label without entities",
+            expected=f"{expected} without entities",
             mend="get the label from its authors again; this one is refused",
         ) from error
     except (ParseError, ValueError, LookupError, OSError) as error:

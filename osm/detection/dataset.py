@@ -66,18 +66,20 @@ class TileDataset(Dataset[dict[str, Any]]):
                 needs a random state.
 
         Returns:
-            ``inputs`` (3, tile_px, tile_px) uint8, three equal bands, and ``data_samples``.
+            ``inputs`` (3, tile_px, tile_px) uint8, three equal bands unless the scene is optical, and
+            ``data_samples``.
         """
         index, turn = divmod(code, TURNS)
         tile = self.tiles[index]
         x1, y1, x2, y2 = tile.window
         pixels = turn_image(self.store.pixels(tile.scene)[y1:y2, x1:x2], turn)
         boxes = turn_boxes(tile.boxes, turn, x2 - x1, y2 - y1)
-        height_px, width_px = pixels.shape
-        padded = np.zeros((self.tile_px, self.tile_px), dtype=np.uint8)
+        height_px, width_px = pixels.shape[:2]
+        padded = np.zeros((self.tile_px, self.tile_px, *pixels.shape[2:]), dtype=np.uint8)
         padded[:height_px, :width_px] = pixels
+        bands = torch.from_numpy(padded)
         return {
-            "inputs": torch.from_numpy(padded).expand(3, -1, -1),
+            "inputs": bands.permute(2, 0, 1) if bands.ndim == 3 else bands.expand(3, -1, -1),
             "data_samples": _sample(boxes, tile.ignore, (height_px, width_px), index),
         }
 

@@ -14,6 +14,7 @@ from osm.data.radiometry import Radiometry
 from osm.data.scenes import Scene, read_scenes
 from osm.detection.arms import Init
 from osm.detection.engines import Progress
+from osm.detection.leaks import without_leaked
 from osm.detection.recipe import Recipe
 from osm.detection.tiles import SceneStore, training_scenes
 from osm.detection.train import CERTIFICATE, CHECKPOINTS, CONFIG, TRAINING, train_and_search
@@ -60,8 +61,13 @@ class Finetuned:
         }
 
 
-def read_split(recipe: Recipe, data_root: Path) -> tuple[list[Scene], list[Scene]]:
+def read_split(recipe: Recipe, data_root: Path, cache: Path | None = None) -> tuple[list[Scene], list[Scene]]:
     """Training scenes (the fraction taken) and test scenes of a recipe.
+
+    Args:
+        recipe: The recipe.
+        data_root: Folder of the data set.
+        cache: Where to keep which training scenes show a test scene, if the recipe drops those.
 
     Raises:
         DataError: The data are broken, or a scene is in both parts.
@@ -77,6 +83,8 @@ def read_split(recipe: Recipe, data_root: Path) -> tuple[list[Scene], list[Scene
             expected="parts without a common scene",
             mend="correct the split files",
         )
+    if data.drop_leaked_train:
+        train = without_leaked(train, test, data_root, cache)
     return training_scenes(train, data.train_fraction, data.subset_seed), test
 
 
@@ -146,7 +154,7 @@ def finetune(
     from osm.detection.evaluate import average_precision
 
     started = time.monotonic()
-    train_scenes, test_scenes = read_split(recipe, data_root)
+    train_scenes, test_scenes = read_split(recipe, data_root, cache or work_dir / "cache")
     store = SceneStore(cache or work_dir / "cache", Radiometry.parse(recipe.data.radiometry))
     trained = train_and_search(
         recipe,

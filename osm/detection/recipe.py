@@ -65,6 +65,8 @@ class DataSettings:
         empty_fraction: Training tiles without ships, per tile with ships.
         train_fraction: Fraction of the training scenes used; smaller sets are subsets of larger ones.
         subset_seed: Seed of that choice and of the choice of empty tiles, the same in every cell.
+        drop_leaked_train: Whether to leave out training scenes that show a test scene (``osm.data.leakage``), before
+            the fraction is taken.
     """
 
     kind: str = "air-sarship-1.0"
@@ -78,6 +80,7 @@ class DataSettings:
     empty_fraction: float = 0.1
     train_fraction: float = 1.0
     subset_seed: int = 0
+    drop_leaked_train: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,9 @@ class Recipe:
         if self.engine == DEFAULT:
             # finished runs from before there were other engines are known by settings without this word
             del values["engine"]
+        if not self.data.drop_leaked_train:
+            # younger than cells that are finished, whose fingerprints do not know it
+            del values["data"]["drop_leaked_train"]
         return values
 
 

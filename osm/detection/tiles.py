@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from osm.data.images import read_image
+from osm.data.pairs import three_bands
 from osm.data.radiometry import Radiometry
 from osm.data.scenes import Scene
 from osm.data.tiling import boxes_in_window, tile_grid
@@ -37,15 +38,19 @@ class SceneStore:
         self.radiometry = radiometry
 
     def pixels(self, scene: Scene) -> Image:
-        """The scene as (H, W) uint8, read-only.
+        """The scene as (H, W) uint8, or (H, W, 3) if it is optical, read-only.
 
         Raises:
             DataError: The image cannot be read, or is not of the size its header gave.
         """
         path = self._path(scene)
         if not path.is_file():
-            image = self.radiometry.apply(read_image(scene.image_path))
-            if image.shape != (scene.height_px, scene.width_px):
+            stored = read_image(scene.image_path)
+            if scene.optical:
+                image = self.radiometry.apply_colour(three_bands(stored))
+            else:
+                image = self.radiometry.apply(stored)
+            if image.shape[:2] != (scene.height_px, scene.width_px):
                 raise DataError(
                     scene.image_path,
                     found=f"{image.shape[1]}×{image.shape[0]} pixels",
@@ -60,7 +65,8 @@ class SceneStore:
     def _path(self, scene: Scene) -> Path:
         # size and time of the file stand for its content: a changed image gets a new array
         state = scene.image_path.stat()
-        key = f"{scene.image_path.resolve()} {state.st_size} {state.st_mtime_ns} {self.radiometry}"
+        how = f"{self.radiometry} colour" if scene.optical else f"{self.radiometry}"
+        key = f"{scene.image_path.resolve()} {state.st_size} {state.st_mtime_ns} {how}"
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
 
 

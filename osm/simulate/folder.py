@@ -18,7 +18,7 @@ _MEND = "choose another folder, or remove this one"
 
 
 @contextmanager
-def simulation_folder(out: Path, settings: dict[str, Any], pattern: str) -> Iterator[Path | None]:
+def simulation_folder(out: Path, settings: dict[str, Any], pattern: str, each: int = 2) -> Iterator[Path | None]:
     """Yield a temporary sibling folder that becomes ``out``, with its manifest, when the block succeeds.
 
     Yields None where ``out`` already holds a finished simulation with the same settings. When the block
@@ -27,14 +27,15 @@ def simulation_folder(out: Path, settings: dict[str, Any], pattern: str) -> Iter
     Args:
         out: The final folder; new or empty.
         settings: Everything that determines the bytes; written as ``SIMULATED.json``.
-        pattern: Glob of the files, two for each of ``settings["count"]``, that a finished folder holds.
+        pattern: Glob of the files that a finished folder holds.
+        each: How many of them there are for each of ``settings["count"]``.
 
     Raises:
         DataError: ``out`` holds something else, or cannot be written.
     """
     final = Path(out).resolve()
     if final.exists() and (not final.is_dir() or any(final.iterdir())):
-        _require_same(final, Path(out), settings, pattern)
+        _require_same(final, Path(out), settings, pattern, each)
         yield None
         return
     temporary: Path | None = None
@@ -58,7 +59,7 @@ def simulation_folder(out: Path, settings: dict[str, Any], pattern: str) -> Iter
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _require_same(final: Path, shown: Path, settings: dict[str, Any], pattern: str) -> None:
+def _require_same(final: Path, shown: Path, settings: dict[str, Any], pattern: str, each: int) -> None:
     """Raise unless ``final`` is a finished simulation with these settings."""
     manifest = final / MANIFEST
     if not manifest.is_file():
@@ -70,6 +71,6 @@ def _require_same(final: Path, shown: Path, settings: dict[str, Any], pattern: s
     if differing:
         found = f"a simulation with another {', '.join(differing)}"
         raise DataError(shown, found=found, expected="the same settings", mend=_MEND)
-    present, wanted = len(list(final.glob(pattern))), 2 * int(settings["count"])
+    present, wanted = len(list(final.glob(pattern))), each * int(settings["count"])
     if present != wanted:
         raise DataError(shown, found=f"{present} files of a simulation", expected=str(wanted), mend="remove the folder")

@@ -1,4 +1,4 @@
-"""Simulated data on disk, in the layouts of QXS-SAROPT and AIR-SARShip-1.0."""
+"""Simulated data on disk: pairs in the layout of QXS-SAROPT, scenes in those of the labelled data sets."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from osm.errors import ConfigError
 from osm.simulate import optical, sar
 from osm.simulate.coast import Coast, draw_coast
 from osm.simulate.folder import simulation_folder
+from osm.simulate.scene_layouts import LAYOUTS
 from osm.simulate.view import draw_sar_view
 
 PAIR_RADIOMETRY = "linear:0,1500"
@@ -66,8 +67,24 @@ def make_scene(
     looks: float = 1.0,
 ) -> tuple[NDArray[np.uint16], Coast]:
     """Render scene ``number`` of ``seed``: amplitude ``(H, W)`` uint16, and the coast with its ships."""
-    low, high = ships_per_scene or default_ships(width_px, height_px)
     rng = _stream(seed, 2, number)
+    coast = _draw_scene_coast(rng, width_px, height_px, ships_per_scene)
+    return sar.render_sar(coast, draw_sar_view(rng, looks), rng), coast
+
+
+def make_optical_scene(
+    seed: int, number: int, width_px: int = 1024, height_px: int = 1024, ships_per_scene: tuple[int, int] | None = None
+) -> tuple[NDArray[np.uint8], Coast]:
+    """The same as seen from the air: ``(H, W, 3)`` uint8, of other places than the SAR scenes of the same seed."""
+    rng = _stream(seed, 3, number)
+    coast = _draw_scene_coast(rng, width_px, height_px, ships_per_scene)
+    return optical.render_optical(coast, optical.draw_view(rng), rng), coast
+
+
+def _draw_scene_coast(
+    rng: np.random.Generator, width_px: int, height_px: int, ships_per_scene: tuple[int, int] | None
+) -> Coast:
+    low, high = ships_per_scene or default_ships(width_px, height_px)
     pixel_m, land_fraction = float(rng.choice([1.0, 3.0])), float(rng.uniform(0.25, 0.55))
     # Quays may leave too little water: draw again with less land. Land never wins eight times.
     for _ in range(8):
@@ -82,7 +99,7 @@ def make_scene(
         if len(coast.ships) >= low:
             break
         land_fraction *= 0.7
-    return sar.render_sar(coast, draw_sar_view(rng, looks), rng), coast
+    return coast
 
 
 def default_ships(width_px: int, height_px: int) -> tuple[int, int]:
@@ -145,12 +162,12 @@ def simulate_scenes(
     height_px: int = 3000,
     ships_per_scene: tuple[int, int] | None = None,
     looks: float = 1.0,
+    layout: str = "air-sarship-1.0",
     progress: Progress | None = None,
 ) -> Simulation:
-    """Write labelled scenes in the layout of AIR-SARShip-1.0.
+    """Write labelled scenes in the layout of a data set, and ``out/SIMULATED.json``.
 
-    ``out/AIR-SARShip-1.0-data/SARShip-1.0-<n>.tiff`` (16-bit amplitude),
-    ``out/AIR-SARShip-1.0-xml/SARShip-1.0-<n>-label.xml`` with n from 1, and ``out/SIMULATED.json``.
+    Scene n of a seed (n from 1) is the same bytes whatever ``count`` is.
 
     Args:
         out: As in :func:`simulate_pairs`.
@@ -161,6 +178,7 @@ def simulate_scenes(
         ships_per_scene: Fewest and most ships wanted; by default 4 to 12, more in large scenes. Where the
             water is full there are fewer, never none.
         looks: 1 is single-look.
+        layout: A key of ``osm.simulate.scene_layouts.LAYOUTS``; ``dota`` shows the scenes in colour, from above.
         progress: Called with (done, count) after each scene.
 
     Raises:
@@ -178,41 +196,24 @@ def simulate_scenes(
         )
     settings = {"kind": "scenes", "version": _VERSION, "count": count, "seed": seed, "looks": looks}
     settings |= {"width_px": width_px, "height_px": height_px, "ships_per_scene": [low, high]}
-    with simulation_folder(out, settings, "AIR-SARShip-1.0-*/*") as folder:
+    if layout not in LAYOUTS:
+        raise ConfigError("layout", found=repr(layout), expected=" or ".join(LAYOUTS), mend="correct the spelling")
+    if layout != "air-sarship-1.0":
+        settings["layout"] = layout
+    form = LAYOUTS[layout]
+    with simulation_folder(out, settings, form.pattern, form.files_each) as folder:
         if folder is None:
             return Simulation(Path(out), count, reused=True)
-        data_dir, label_dir = folder / "AIR-SARShip-1.0-data", folder / "AIR-SARShip-1.0-xml"
-        for part in (data_dir, label_dir):
-            part.mkdir(parents=True)
+        writer = form(folder)
         for number in range(1, count + 1):
-            amplitude, coast = make_scene(seed, number, width_px, height_px, (low, high), looks)
-            _write_tiff(data_dir / f"SARShip-1.0-{number}.tiff", amplitude)
-            label = label_xml(f"SARShip-1.0-{number}.tiff", coast)
-            (label_dir / f"SARShip-1.0-{number}-label.xml").write_text(label, encoding="utf-8")
+            if form.optical:
+                writer.add(number, *make_optical_scene(seed, number, width_px, height_px, (low, high)))
+            else:
+                writer.add(number, *make_scene(seed, number, width_px, height_px, (low, high), looks))
             if progress is not None:
                 progress(number, count)
+        writer.finish()
     return Simulation(Path(out), count, reused=False)
-
-
-def label_xml(image_name: str, coast: Coast) -> str:
-    """The VOC label of a scene: whole-pixel boxes around the hulls, clipped to the scene."""
-    height, width = coast.shape
-    lines = [
-        "<annotation>",
-        f"  <filename>{image_name}</filename>",
-        "  <source><database>simulated by OSM-SSD</database></source>",
-        f"  <size><width>{width}</width><height>{height}</height><depth>1</depth></size>",
-        f"  <pixel_m>{coast.pixel_m:g}</pixel_m>",
-    ]
-    for ship in coast.ships:
-        x1, y1, x2, y2 = ship.box(coast.shape)
-        lines += [
-            "  <object>",
-            "    <name>ship</name>",
-            f"    <bndbox><xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox>",
-            "  </object>",
-        ]
-    return "\n".join([*lines, "</annotation>", ""])
 
 
 def _stream(seed: int, kind: int, number: int) -> np.random.Generator:
@@ -233,9 +234,3 @@ def _write_png(path: Path, image: NDArray[np.uint8]) -> None:
 
     # Speckle does not compress: Huffman coding alone costs 5 % in size and a quarter of the default's time.
     Image.fromarray(image).save(path, compress_type=2)
-
-
-def _write_tiff(path: Path, image: NDArray[np.uint16]) -> None:
-    import tifffile
-
-    tifffile.imwrite(path, image, photometric="minisblack", metadata=None)

@@ -110,7 +110,7 @@ def test_cells_of_other_settings_or_data_are_neither_mixed_nor_overwritten(finis
 
 def test_an_arm_can_be_added_later(finished, scenes_root, weights):
     _, folder, _ = finished
-    arms = gather_arms([f"osm={weights['darknet-narrow']}", f"osm-shuffled={weights['darknet-narrow']}"])
+    arms = gather_arms([f"osm={weights['darknet-narrow']}", f"osm-other={weights['darknet-narrow']}"])
     fresh = {}
     study = run_plan(
         make_plan(folder / "tiny.py", arms),
@@ -118,11 +118,11 @@ def test_an_arm_can_be_added_later(finished, scenes_root, weights):
         work_dir=folder / "work",
         finished=lambda n, cell, new: fresh.update({cell.arm: new}),
     )
-    assert fresh == {"scratch": False, "osm": False, "osm-shuffled": True}
+    assert fresh == {"scratch": False, "osm": False, "osm-other": True}
     assert len(study.cells) == 3
     # the same weights under another name: the same cell
     figures = {cell.arm: cell.scene for cell in study.cells}
-    assert figures["osm"] == figures["osm-shuffled"]
+    assert figures["osm"] == figures["osm-other"]
 
 
 def test_two_runs_in_one_folder_are_refused(finished, scenes_root):

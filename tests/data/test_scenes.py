@@ -12,7 +12,7 @@ from osm.errors import ConfigError, DataError
 
 
 def test_an_unknown_kind_and_a_missing_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"air-sarship-1\.0 or ssdd"):
+    with pytest.raises(ConfigError, match=r"air-sarship-1\.0 or .* or ssdd or"):
         read_scenes("sssd", tmp_path)
     with pytest.raises(DataError, match="none: found no such folder"):
         read_scenes("ssdd", tmp_path / "none")

@@ -1,0 +1,4 @@
+_base_ = ["_base_/yolov3.py", "_base_/hrsid.py", "_base_/schedule_yolov3.py"]
+
+detector = "yolov3_d53"
+architecture = "darknet53"

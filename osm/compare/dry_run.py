@@ -1,0 +1,197 @@
+"""What a comparison will cost, from a timed warm-up: a few steps and one search a detector, and nothing is kept."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from osm.compare.leaks import LeakReport, check_leaks
+from osm.compare.plan import Cell, Plan
+from osm.compare.run import Progress, describe_data, finished_cells
+from osm.data.radiometry import Radiometry
+from osm.detection.engines import DEFAULT, Engine, Job, find_engine
+from osm.detection.finetune import read_split
+from osm.detection.recipe import Recipe
+from osm.detection.tiles import SceneStore, Tile, cut, training_tiles
+from osm.transfer.certificate import Certificate
+
+STEPS = 3
+"""Steps that are timed, after one that is not: the first pays for memory and for the choice of kernels."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a cell of one detector takes.
+
+    Attributes:
+        detector: Name of the detector.
+        steps: Training steps of a cell.
+        step_s: Seconds a step: the median of ``STEPS``.
+        tiles: Tiles to search.
+        tile_s: Seconds a tile.
+        device: Where that was measured.
+    """
+
+    detector: str
+    steps: int
+    step_s: float
+    tiles: int
+    tile_s: float
+    device: str
+
+    @property
+    def cell_s(self) -> float:
+        """Seconds a cell; reading images for the first time and scoring come on top."""
+        return self.steps * self.step_s + self.tiles * self.tile_s
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """A comparison before it runs.
+
+    Attributes:
+        cells: The cells, and whether each is finished.
+        costs: One a detector.
+        jobs: Cells that run at a time.
+        leaks: What the leakage check found.
+    """
+
+    cells: tuple[tuple[Cell, bool], ...]
+    costs: tuple[Cost, ...]
+    jobs: int
+    leaks: LeakReport
+
+    def cost(self, cell: Cell) -> Cost:
+        """The cost of a cell."""
+        return next(cost for cost in self.costs if cost.detector == cell.recipe.detector)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the last unfinished cell ends: their sum by the jobs, but never less than the longest."""
+        times = [self.cost(cell).cell_s for cell, done in self.cells if not done]
+        return max(sum(times) / self.jobs, max(times, default=0.0))
+
+
+def dry_run(
+    plan: Plan,
+    *,
+    data_root: Path,
+    work_dir: Path,
+    jobs: int = 1,
+    progress: Progress = lambda cell, what, done, total: None,
+) -> DryRun:
+    """Check everything that a comparison checks before its first cell, and time its detectors.
+
+    Nothing is trained but the steps that are timed, and their weights are thrown away. Only the cache in ``work_dir``
+    and the list of leaks are written.
+
+    Args:
+        plan: The plan.
+        data_root: Folder of the data set.
+        work_dir: Folder of the comparison; may hold finished cells.
+        jobs: Cells that will run at a time, each as fast as the one that is timed here.
+        progress: Told what is under way.
+
+    Raises:
+        OSMError: As from ``osm.compare.run.run_plan``, before anything has run.
+    """
+    from osm.compat.runner import open_log
+
+    work_dir.mkdir(parents=True, exist_ok=True)
+    _, digest = describe_data(plan, data_root, work_dir / "cache")
+
+    def looking(done: int, total: int) -> None:
+        progress(0, "look for test scenes in what trains", done, total)
+
+    leaks = check_leaks(plan, data_root, work_dir, looking)
+    done = finished_cells(plan, digest, work_dir)
+    # mmengine would write a line for every tensor of every detector to the terminal
+    open_log(work_dir / "cache" / "dry-run.log")
+    costs = []
+    for number, recipe in enumerate(plan.recipes):
+        progress(0, f"time {recipe.detector}", number, len(plan.recipes))
+        costs.append(measure(recipe, data_root, work_dir / "cache"))
+    return DryRun(tuple(zip(plan.cells, done, strict=True)), tuple(costs), jobs, leaks)
+
+
+def measure(recipe: Recipe, data_root: Path, cache: Path) -> Cost:
+    """Time a few training steps and the search of one batch of tiles, from a random start.
+
+    Args:
+        recipe: The recipe.
+        data_root: Folder of the data set.
+        cache: Folder of decoded scenes.
+
+    Raises:
+        OSMError: Data or settings that a user can mend.
+    """
+    import torch
+    from mmengine.device import get_device
+
+    from osm.detection.inference import predict_tiles
+
+    train, test = read_split(recipe, data_root, cache)
+    store = SceneStore(cache, Radiometry.parse(recipe.data.radiometry))
+    tiles, searched = training_tiles(train, recipe.data), cut(test, recipe.data)
+    engine = find_engine(recipe.engine, recipe.path)
+    model, certificate = engine.build(recipe, seed=0, weights=None, min_coverage=0.0)
+    device = get_device()
+    if recipe.engine == DEFAULT:
+        model = model.to(device).to(memory_format=torch.channels_last)
+        step_s = _time_steps(model, recipe, tiles, store)
+    else:
+        model, step_s = _time_trainings(engine, model, certificate, recipe, tiles, store)
+    batch = searched[: recipe.test.batch_size]
+    for _ in range(2):  # the first is a warm-up
+        started = time.perf_counter()
+        predict_tiles(model, batch, store, recipe.data, recipe.test, lambda done, total: None)
+        tile_s = (time.perf_counter() - started) / len(batch)
+    steps = recipe.train.epochs * (len(tiles) // recipe.train.batch_size)
+    return Cost(recipe.detector, steps, step_s, len(searched), tile_s, device)
+
+
+def _time_trainings(
+    engine: Engine, model: Any, certificate: Certificate, recipe: Recipe, tiles: list[Tile], store: SceneStore
+) -> tuple[Any, float]:
+    """The same for an engine that hides its steps: a longer training takes more than a shorter by the steps between."""
+    short = replace(recipe, train=replace(recipe.train, epochs=1, checkpoint_epochs=0))
+    times = []
+    for steps in (1, 1 + STEPS):
+        chosen = [tiles[index % len(tiles)] for index in range(steps * recipe.train.batch_size)]
+        with tempfile.TemporaryDirectory() as folder:
+            job = Job(short, chosen, store, Path(folder), 0, "none", False, False, lambda what, done, total: None)
+            started = time.perf_counter()
+            trained = engine.train(model, certificate, job)
+            times.append(time.perf_counter() - started)
+        model, certificate = engine.build(recipe, seed=0, weights=None, min_coverage=0.0)
+    return trained, max(0.0, times[1] - times[0]) / STEPS
+
+
+def _time_steps(model: Any, recipe: Recipe, tiles: list[Tile], store: SceneStore) -> float:
+    import torch
+    from mmengine.dataset import pseudo_collate
+    from mmengine.optim import build_optim_wrapper
+
+    import osm.compat.amp  # noqa: F401  (registers the optimiser wrapper)
+    from osm.detection.dataset import TURNS, TileDataset
+    from osm.detection.engine import optim_wrapper
+
+    dataset = TileDataset(tiles, store, recipe.data.tile_px)
+    wrapper = build_optim_wrapper(model, optim_wrapper(recipe.train))
+    size = recipe.train.batch_size
+    model.train()
+    times = []
+    # the random choice of proposals must not move what the caller draws
+    with torch.random.fork_rng():
+        for step in range(STEPS + 1):
+            started = time.perf_counter()
+            chosen = [(step * size + i) % len(tiles) for i in range(size)]
+            model.train_step(pseudo_collate([dataset[index * TURNS] for index in chosen]), wrapper)
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - started)
+    return statistics.median(times[1:])
