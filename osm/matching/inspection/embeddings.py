@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from osm.data.pair_source import Indices, PairSource
-from osm.data.pairs import SplitRule, split_pairs
+from osm.data.split import SplitRule, split_pairs
 from osm.errors import DataError, OSMError
 from osm.files import sha256_file
 from osm.matching.examples import spread
@@ -149,8 +149,9 @@ def test_part(pairs: PairSource, card: Card) -> Indices | None:
     if kind not in ("paper", "scene") or len(pairs) != said.get("pairs"):
         return None
     try:
-        scenes = {name: tuple(settings.get(name, ())) for name in ("test_scenes", "unused_scenes")}
-        split = split_pairs(pairs, SplitRule(kind, settings["train_fraction"], settings["split_seed"], **scenes))
+        judged, unused = (tuple(settings.get(name, ())) for name in ("test_scenes", "unused_scenes"))
+        rule = SplitRule(kind, settings["train_fraction"], settings["split_seed"], judged, unused)
+        split = split_pairs(pairs, rule)
     except (OSMError, KeyError):
         # other pairs, or settings of another version: nothing is known of what it has seen
         return None
