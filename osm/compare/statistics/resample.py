@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 
 #: Draws that are worked on together: a row of them stays in the processor's cache.
-CHUNK = 2048
+CHUNK = 8192
 
 #: How many steps of recall a figure samples the curve at; None integrates it.
 STEPS: dict[str, int | None] = {"area": None, "eleven": 10, "coco": 100}
@@ -76,7 +77,7 @@ def resampled_ap(ranking: Ranking, drawn: Floats32, kinds: tuple[str, ...] = ("a
         _climb_down(
             {kind: values[part] for kind, values in made.items()},
             false,
-            lambda row, weights=weights: weights[hits.scene[row]],  # type: ignore[misc]
+            partial(_drawn, weights, hits.scene),
             total=np.bincount(hits.scene, minlength=ranking.scenes).astype(np.float32) @ weights,
             truth=truth @ weights,
         )
@@ -113,13 +114,23 @@ def swapped_difference(
             _climb_down(
                 values,
                 base[own] - moved if side else base[own] + moved,
-                lambda row, own=own, swap=swap, keep=keep: (keep if arm[row] == own else swap)[scene[row]],  # type: ignore[misc]
+                partial(_swapped, keep, swap, scene, arm == own),
                 total=count[own] @ keep + count[other] @ swap,
                 truth=np.full(swap.shape[1], truth, dtype=np.float32),
             )
             for kind in kinds:
                 made[kind][part] += sign * values[kind]
     return made
+
+
+def _drawn(weights: Floats32, scene: NDArray[np.int64], row: int) -> Floats32:
+    """How often a hit counts: as often as its scene was drawn."""
+    return np.asarray(weights[scene[row]])
+
+
+def _swapped(keep: Floats32, swap: Floats32, scene: NDArray[np.int64], own: NDArray[np.bool_], row: int) -> Floats32:
+    """How often a hit counts for an arm: where its scene is kept, if it is the arm's own, where it is swapped if not."""
+    return np.asarray((keep if own[row] else swap)[scene[row]])
 
 
 def _climb_down(

@@ -92,7 +92,12 @@ class World:
         return arms[0], arms[1]
 
     def _detect(
-        self, quality: Floats, owner: NDArray[np.int64], ship: Floats, truth: NDArray[np.int64], rng: np.random.Generator
+        self,
+        quality: Floats,
+        owner: NDArray[np.int64],
+        ship: Floats,
+        truth: NDArray[np.int64],
+        rng: np.random.Generator,
     ) -> Ranking:
         each = quality[owner] + ship
         found = rng.random(len(owner)) < self._odds(each)
