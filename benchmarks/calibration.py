@@ -2,8 +2,8 @@
 
     python benchmarks/calibration.py [--trials 1000] [--draws 400] [--seeds 3 5] [--scenes 10 30 116] [--quick]
 
-Each trial draws detections of two arms over the same scenes (``osm.compare.statistics.synthetic``) and asks for the 95 %
-interval and the p-value. ``covered`` is how often the interval holds the true difference, with a planted effect;
+Each trial draws detections of two arms over the same scenes (``osm.compare.statistics.synthetic``), and asks for the
+95 % interval and the p-value. ``covered`` is how often the interval holds the true difference, with a planted effect;
 ``rejected`` how often p ≤ 0.05 without one; ``found`` how often with the effect. Beside them, for the same trials, the
 interval of plain percentiles and the permutation test that swaps scenes alone. The last line is one JSON object: the
 worst of all rows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -41,7 +42,7 @@ def epochs_to(epochs: Sequence[float], ap: Sequence[float], goal: float) -> floa
     Raises:
         ValueError: The two differ in length, or the epochs do not rise.
     """
-    if len(epochs) != len(ap) or any(b <= a for a, b in zip(epochs, epochs[1:], strict=False)):
+    if len(epochs) != len(ap) or any(b <= a for a, b in itertools.pairwise(epochs)):
         raise ValueError("as many figures as epochs, and rising epochs")
     before: tuple[float, float] | None = None
     for epoch, value in zip(epochs, ap, strict=True):

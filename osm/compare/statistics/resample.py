@@ -69,7 +69,7 @@ def resampled_ap(ranking: Ranking, drawn: Floats32, kinds: tuple[str, ...] = ("a
     """
     hits = _hits(ranking)
     truth = ranking.truth_counts.astype(np.float32)
-    made = {kind: np.zeros(drawn.shape[1], dtype=np.float32) for kind in kinds}
+    made: dict[str, Floats32] = {kind: np.zeros(drawn.shape[1], dtype=np.float32) for kind in kinds}
     for begin in range(0, drawn.shape[1], CHUNK):
         part = slice(begin, begin + CHUNK)
         weights = np.ascontiguousarray(drawn[:, part])
@@ -102,14 +102,14 @@ def swapped_difference(
     base = [hits.false_above.sum(axis=1)[:, None] for hits in hits_of]
     count = [np.bincount(scene[arm == one], minlength=first.scenes).astype(np.float32) for one in (0, 1)]
     truth = np.float32(first.truth_counts.sum())
-    made = {kind: np.zeros(swaps.shape[1], dtype=np.float32) for kind in kinds}
+    made: dict[str, Floats32] = {kind: np.zeros(swaps.shape[1], dtype=np.float32) for kind in kinds}
     for begin in range(0, swaps.shape[1], CHUNK):
         part = slice(begin, begin + CHUNK)
         swap = np.ascontiguousarray(swaps[:, part])
         keep = 1 - swap
         moved = change @ swap
         for sign, side in ((-1, 0), (1, 1)):
-            values = {kind: np.zeros(swap.shape[1], dtype=np.float32) for kind in kinds}
+            values: dict[str, Floats32] = {kind: np.zeros(swap.shape[1], dtype=np.float32) for kind in kinds}
             own, other = side, 1 - side
             _climb_down(
                 values,
@@ -129,7 +129,7 @@ def _drawn(weights: Floats32, scene: NDArray[np.int64], row: int) -> Floats32:
 
 
 def _swapped(keep: Floats32, swap: Floats32, scene: NDArray[np.int64], own: NDArray[np.bool_], row: int) -> Floats32:
-    """How often a hit counts for an arm: where its scene is kept, if it is the arm's own, where it is swapped if not."""
+    """How often a hit counts for an arm: its own where the scene is kept, the other arm's where it is swapped."""
     return np.asarray((keep if own[row] else swap)[scene[row]])
 
 
