@@ -87,7 +87,7 @@ def permutation_p(deltas: Floats, swapped: Floats, scenes: int, rng: np.random.G
 
     Under the null hypothesis the names of the arms mean nothing in any scene, so they change places scene by scene,
     in all seeds at once: what one seed and another share in a scene stays shared. That alone would speak of the
-    trained detectors at hand and call chance between runs an effect (in up to a quarter of null experiments, see
+    trained detectors at hand and call chance between runs an effect (in 27 % of the worst null experiments, see
     docs/statistics.md). Swapping whole seeds is exact for runs to come, but n of them give no p
     below 2^(1−n), 0.25 for three. The part of the seeds is therefore added as in ``interval``.
 
