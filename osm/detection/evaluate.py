@@ -7,50 +7,37 @@ it at 101 recalls. Both are reported, always by name.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from osm.data.boxes import iou_matrix
+from osm.detection.coco import COCO_IOUS, COCO_RECALLS, judge_coco
+from osm.detection.results import FALSE_ALARM, HIT, NOT_COUNTED, ImageResult, Judged
+
+__all__ = [
+    "AP",
+    "COCO_IOUS",
+    "FALSE_ALARM",
+    "HIT",
+    "NOT_COUNTED",
+    "ImageResult",
+    "area_under_curve",
+    "average_precision",
+    "coco_points",
+    "curve_of",
+    "eleven_points",
+    "in_order",
+    "interpolate_precision",
+    "judge",
+    "judge_voc",
+    "precision_recall",
+]
 
 Floats = NDArray[np.float64]
-
-#: COCO's ten thresholds, 0.50 to 0.95.
-COCO_IOUS = np.linspace(0.5, 0.95, 10)
-
-#: What ``judge`` says of a detection.
-HIT, FALSE_ALARM, NOT_COUNTED = 1, 0, -1
-
-
-@dataclass(frozen=True, eq=False)
-class ImageResult:
-    """Truth and detections of one image (a tile or a whole scene).
-
-    Attributes:
-        image_id: Unique among the images that are scored together.
-        truth: (M, 4) xyxy in pixels of this image.
-        ignore: (M,) bool; True boxes ("difficult") count neither as truth nor, when detected, as false alarm.
-        boxes: (N, 4) xyxy detections.
-        scores: (N,) the higher the surer; only their order matters.
-    """
-
-    image_id: str
-    truth: NDArray[Any]
-    ignore: NDArray[np.bool_]
-    boxes: NDArray[Any]
-    scores: NDArray[Any]
-
-    def __post_init__(self) -> None:
-        if self.truth.reshape(-1, 4).shape[0] != self.ignore.shape[0]:
-            raise ValueError(f"{self.image_id}: {len(self.truth)} truth boxes, {len(self.ignore)} ignore flags")
-        if self.boxes.reshape(-1, 4).shape[0] != self.scores.shape[0]:
-            raise ValueError(f"{self.image_id}: {len(self.boxes)} boxes, {len(self.scores)} scores")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +90,7 @@ def average_precision(results: Sequence[ImageResult], *, max_detections: int = 1
     Raises:
         ValueError: Two images share an id, or a score or a box is not finite.
     """
-    ordered = _in_order(results)
+    ordered = in_order(results)
     recall, precision = precision_recall(ordered)
     truth_count = _truth_count(ordered)
     coco = _coco_precisions(ordered, max_detections)
@@ -127,19 +114,31 @@ def precision_recall(results: Sequence[ImageResult], iou: float = 0.5) -> tuple[
     Returns:
         Recall (K,) and precision (K,). Recall is nan where there is no truth.
     """
-    ordered = _in_order(results)
-    truth_count = _truth_count(ordered)
-    scores: list[Floats] = [np.empty(0)]
-    hits: list[NDArray[np.bool_]] = [np.empty(0, dtype=bool)]
-    for result in ordered:
-        verdict = judge(result, iou)
-        scores.append(result.scores[verdict != NOT_COUNTED].astype(np.float64))
-        hits.append(verdict[verdict != NOT_COUNTED] == HIT)
-    order = np.argsort(-np.concatenate(scores), kind="stable")
-    true = np.cumsum(np.concatenate(hits)[order])
-    precision = true / np.arange(1, len(order) + 1)
-    recall = true / truth_count if truth_count else np.full(len(order), np.nan)
+    judged = judge_voc(in_order(results), iou)
+    return curve_of(judged.verdict[0], int(judged.truth_counts.sum()))
+
+
+def curve_of(verdict: NDArray[np.int8], truth_count: int) -> tuple[Floats, Floats]:
+    """Recall (K,) and precision (K,) after each counted one of detections (D,) that are sorted by falling score."""
+    true = np.cumsum(verdict[verdict != NOT_COUNTED] == HIT)
+    precision = true / np.arange(1, len(true) + 1)
+    recall = true / truth_count if truth_count else np.full(len(true), np.nan)
     return recall, precision
+
+
+def judge_voc(results: Sequence[ImageResult], iou: float = 0.5) -> Judged:
+    """``judge`` for several images, in the order that decides among equal scores; one threshold, so T = 1."""
+    counts = [len(result.scores) for result in results]
+    scores = np.concatenate([np.empty(0), *(result.scores.astype(np.float64) for result in results)])
+    verdict = np.concatenate([np.empty(0, dtype=np.int8), *(judge(result, iou) for result in results)])
+    order = np.argsort(-scores, kind="stable")
+    return Judged(
+        image=np.repeat(np.arange(len(results)), counts)[order],
+        detection=np.concatenate([np.empty(0, dtype=np.int64), *(np.arange(count) for count in counts)])[order],
+        scores=scores[order],
+        verdict=verdict[None, order],
+        truth_counts=np.array([np.count_nonzero(~result.ignore) for result in results], dtype=np.int64),
+    )
 
 
 def judge(result: ImageResult, iou: float = 0.5) -> NDArray[np.int8]:
@@ -181,6 +180,11 @@ def eleven_points(recall: Floats, precision: Floats) -> float:
     return float(np.mean(interpolate_precision(recall, precision, np.arange(11) / 10)))
 
 
+def coco_points(recall: Floats, precision: Floats) -> float:
+    """Mean of the best precision at recall ≥ 0, 0.01, … 1 (COCO); 0 for an empty curve."""
+    return float(np.mean(interpolate_precision(recall, precision, COCO_RECALLS)))
+
+
 def interpolate_precision(recall: Floats, precision: Floats, at: Floats) -> Floats:
     """Best precision at a recall of at least ``at`` (P,); 0 where the curve does not reach it."""
     envelope = np.append(_envelope(precision), 0.0)
@@ -192,8 +196,12 @@ def _envelope(precision: Floats) -> Floats:
     return np.asarray(np.maximum.accumulate(precision[::-1])[::-1], dtype=np.float64)
 
 
-def _in_order(results: Sequence[ImageResult]) -> list[ImageResult]:
-    """By image id: what decides among equal scores must not be the order in which files were read."""
+def in_order(results: Sequence[ImageResult]) -> list[ImageResult]:
+    """By image id: what decides among equal scores must not be the order in which files were read.
+
+    Raises:
+        ValueError: Two images share an id, or a score or a box is not finite.
+    """
     ordered = sorted(results, key=lambda result: result.image_id)
     for one, other in itertools.pairwise(ordered):
         if one.image_id == other.image_id:
@@ -210,44 +218,8 @@ def _truth_count(results: Sequence[ImageResult]) -> int:
 
 def _coco_precisions(results: Sequence[ImageResult], max_detections: int) -> Floats:
     """COCO's AP at each of its ten IoUs, area "all"; zeros without detections, nan without truth."""
-    if _truth_count(results) == 0:
+    judged = judge_coco(results, max_detections=max_detections)
+    truth_count = int(judged.truth_counts.sum())
+    if truth_count == 0:
         return np.full(len(COCO_IOUS), np.nan)
-    if sum(len(result.scores) for result in results) == 0:
-        return np.zeros(len(COCO_IOUS))
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
-    truths: list[dict[str, Any]] = []
-    detections: list[dict[str, Any]] = []
-    for index, result in enumerate(results, start=1):
-        for box, ignore in zip(_xywh(result.truth), result.ignore, strict=True):
-            # "crowd" is COCO's word for a region whose detections are not counted
-            truths.append(
-                {"id": len(truths) + 1, "image_id": index, "category_id": 1, "bbox": box, "area": box[2] * box[3]}
-                | {"iscrowd": int(ignore)}
-            )
-        for box, score in zip(_xywh(result.boxes), result.scores, strict=True):
-            detections.append({"image_id": index, "category_id": 1, "bbox": box, "score": float(score)})
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO()
-        truth.dataset = {
-            "info": {},
-            "images": [{"id": index} for index in range(1, len(results) + 1)],
-            "categories": [{"id": 1, "name": "ship"}],
-            "annotations": truths,
-        }
-        truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes(detections), "bbox")
-        evaluation.params.iouThrs = COCO_IOUS
-        evaluation.params.maxDets = [max_detections]
-        evaluation.params.areaRng = [[0.0, 1e10]]
-        evaluation.params.areaRngLbl = ["all"]
-        evaluation.evaluate()
-        evaluation.accumulate()
-    # (IoU, recall, class, area, detections an image)
-    return np.asarray(evaluation.eval["precision"][:, :, 0, 0, 0].mean(axis=1), dtype=np.float64)
-
-
-def _xywh(boxes: NDArray[Any]) -> list[list[float]]:
-    values = boxes.astype(np.float64).reshape(-1, 4)
-    return [[float(value) for value in box] for box in np.hstack([values[:, :2], values[:, 2:] - values[:, :2]])]
+    return np.array([coco_points(*curve_of(verdict, truth_count)) for verdict in judged.verdict])

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from osm.detection.evaluate import ImageResult
+from osm.detection.results import ImageResult
 from osm.errors import DataError
 from osm.files import read_json, write_text
 
