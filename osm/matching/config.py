@@ -12,6 +12,7 @@ from typing import Any
 from osm.errors import ConfigError
 from osm.matching.settings import (
     PRECISIONS,
+    RESIDENT,
     SCHEDULES,
     SECTIONS,
     SPLITS,
@@ -146,6 +147,7 @@ def _section(where: str, name: str, kind: type[Any], values: dict[str, Any]) -> 
 def _check_ranges(where: str, data: DataSettings, train: TrainSettings) -> None:
     for name, choice, choices in (
         ("data.split", data.split, SPLITS),
+        ("data.resident", data.resident, RESIDENT),
         ("train.precision", train.precision, PRECISIONS),
         ("train.schedule", train.schedule, SCHEDULES),
     ):

@@ -14,7 +14,9 @@ from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS
 
+from osm.compat.allocator import memory_kept
 from osm.compat.checkpoints import trust_mmengine_checkpoints
+from osm.compat.compiling import check_compiler, compiled
 from osm.compat.sync_norm import separate_batch_norm, synchronise_batch_norm
 from osm.data.pairs import PairSource, PairSplit
 from osm.data.screen import counts, write_dropped
@@ -25,6 +27,7 @@ from osm.matching.dataset import PairDataset, open_pairs
 from osm.matching.finish import Begun, finish
 from osm.matching.launch import join_processes, main_process_first
 from osm.matching.network import BridgeNetwork
+from osm.matching.resident import wants_resident
 from osm.matching.results import data_facts, make_card
 from osm.matching.resume import newest_checkpoint
 from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
@@ -112,6 +115,9 @@ def pretrain(
     folder, split = opened.folder, opened.split
     cuda = torch.cuda.is_available()
     steps_per_epoch = _check_fit(config, settings, folder, split)
+    if settings.train.compile:
+        check_compiler("cuda" if cuda else "cpu")
+    resident = wants_resident(settings.data.resident, folder, len(split.train))
     data = data_facts(folder, split, opened.screen)
     tiles = target_tiles(settings, target_root)
     if tiles is not None:
@@ -160,6 +166,7 @@ def pretrain(
         steps_per_epoch=steps_per_epoch,
         tensorboard=tensorboard,
         cuda=cuda,
+        resident=resident,
     )
     plan["train_dataloader"]["dataset"]["cache"] = str(work.cache)
     resume_from = newest_checkpoint(work, network) if resume else None
@@ -174,7 +181,12 @@ def pretrain(
         every = settings.train.select_every_epochs
         selection = SelectionHook(work_dir, judge, every, network.sar.backbone, card)
         runner.register_hook(selection)
-    runner.train()
+    backbones = [branch.backbone for branch in (network.sar, network.optical)]
+    with (
+        memory_kept(settings.train.keep_memory and not cuda),
+        compiled(backbones, settings.train.compile, "cuda" if cuda else "cpu"),
+    ):
+        runner.train()
     runner.release_workers()
     if is_main_process():
         trained: BridgeNetwork = runner.model.module if is_model_wrapper(runner.model) else runner.model

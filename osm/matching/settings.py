@@ -8,6 +8,7 @@ from typing import Any
 SPLITS = ("auto", "paper", "scene", "blocked")
 PRECISIONS = ("bfloat16", "float32")
 SCHEDULES = ("constant", "cosine")
+RESIDENT = ("auto", "on", "off")
 #: The parts of a config.
 SECTIONS = ("model", "data", "train", "augment", "target", "start", "finish")
 
@@ -26,6 +27,9 @@ class DataSettings:
         unused_scenes: Scenes that are neither trained nor tested on, e.g. since they touch both regions.
         size_px: Height and width that the branches see; larger patches are reduced on the device.
         workers: Processes that read patches.
+        resident: Whether the training pairs live on the device that trains, where batches are gathered without
+            workers: "auto" (on CUDA, where a packed store takes at most half of the free memory), "on", "off". The
+            batches are the same.
     """
 
     split: str = "auto"
@@ -35,6 +39,7 @@ class DataSettings:
     unused_scenes: list[str] = field(default_factory=list)
     size_px: int = 256
     workers: int = 2
+    resident: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,10 @@ class TrainSettings:
             exported. 0: the last one is.
         sync_bn: Whether batch norm sees the batch of all processes, so that several train as one would. It matters
             where there are several; per process, it is faster where they are far apart.
+        keep_memory: Whether a training on a CPU keeps the memory that a step frees for the next
+            (``osm.compat.allocator``). Results do not depend on it.
+        compile: Whether the backbones run through torch.compile; it takes minutes at the start and a C++ compiler.
+            Results are the same up to rounding. On CPUs it was measured to gain nothing.
     """
 
     epochs: int
@@ -74,6 +83,8 @@ class TrainSettings:
     checkpoint_every_epochs: int = 1
     select_every_epochs: int = 0
     sync_bn: bool = True
+    keep_memory: bool = True
+    compile: bool = False
 
 
 @dataclass(frozen=True)
