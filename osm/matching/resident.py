@@ -20,7 +20,7 @@ from osm.matching.dataset import Item, PairDataset
 _PIXEL_BYTES = 4
 #: Pairs that are read and moved at a time.
 _CHUNK_PAIRS = 256
-_GB = 1e9
+_MB = 1e6
 
 
 def needed_bytes(pairs: int, size_px: tuple[int, int]) -> int:
@@ -57,7 +57,7 @@ def is_resident(choice: str, *, needed: int, free: int, packed: bool, device_typ
     if choice == "on" and needed > free:
         raise ConfigError(
             "data.resident",
-            found=f"{needed / _GB:.4f} GB of training pairs and {free / _GB:.4f} GB of free memory on {device_type}",
+            found=f"{needed / _MB:,.1f} MB of training pairs and {free / _MB:,.1f} MB of free memory on {device_type}",
             expected="pairs that fit",
             mend="set data.resident='off'",
         )
