@@ -71,7 +71,7 @@ class Turns(Hook):
 def serve(options: argparse.Namespace) -> None:
     """Take an epoch for each line of input."""
     # the log of a run would be taken for figures
-    out, sys.stdout = sys.stdout, Path(os.devnull).open("w")
+    out, sys.stdout = sys.stdout, sys.stderr
     if options.serve == "bare":
         serve_bare(options, out)
         return

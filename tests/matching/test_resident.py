@@ -116,9 +116,9 @@ def test_where_pairs_live(choice, needed, packed_store, device, expected):
 
 def test_pairs_that_do_not_fit_are_refused_with_figures(demo_config, packed, tiny, tmp_path, monkeypatch):
     assert needed_bytes(14_000, (256, 256)) == 3_670_016_000
-    monkeypatch.setattr(resident, "free_bytes", lambda _: 1000)
-    with pytest.raises(ConfigError, match=r"0\.0002 GB of training pairs and 0\.0000 GB of free .*resident='off'"):
-        options = {**tiny, "data.resident": "on"}
+    monkeypatch.setattr(resident, "free_bytes", lambda _: 100_000)
+    options = {**tiny, "data.resident": "on"}
+    with pytest.raises(ConfigError, match=r"0\.2 MB of training pairs and 0\.1 MB of free .*resident='off'"):
         pretrain(demo_config, data_root=packed, work_dir=tmp_path / "run", options=options)
     assert not (tmp_path / "run").exists()
 
@@ -129,5 +129,5 @@ def test_memory_is_asked_for_only_where_that_matters(packed, monkeypatch):
 
 
 def test_another_word_is_refused_with_the_nearest(demo_config):
-    with pytest.raises(ConfigError, match="data.resident = 'of'.*write 'off'"):
+    with pytest.raises(ConfigError, match=r"data\.resident = 'of'.*write 'off'"):
         load_settings(demo_config, {"data.resident": "of"})
