@@ -3,9 +3,11 @@
     python benchmarks/matching_step.py [--architecture resnet50] [--pairs 8] [--rounds 5] [--device cpu]
 
 Three steps over the same batch of stored uint8 pairs, taken in turn (A B C A B C …), so that whatever else the
-machine does falls on all of them; the median of each counts.
+machine does falls on all of them; ratios are taken within a round, and their median counts. Each has a process of its
+own, since what ``osm pretrain`` asks of the allocator holds for a whole process and would speed up the others too.
 
-* project: the step as ``osm pretrain`` takes it, from uint8 patches to changed weights.
+* project: the step as ``osm pretrain`` takes it, from uint8 patches to changed weights, with its setting
+  ``train.keep_memory`` (off with --no-keep-memory).
 * bare: forward and backward of the two backbones alone, at the same precision and memory layout: no head, no
   loss over distances, no optimiser, input normalised beforehand. Nothing that trains both can be faster.
 * reference: what the published method pays: float32, N matching pairs and N non-matching pairs in passes of
@@ -20,6 +22,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -28,12 +32,14 @@ from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 from osm.compat import amp  # noqa: F401  (registers the optimiser wrapper)
+from osm.compat.allocator import memory_kept
 from osm.matching.network import BridgeNetwork
 from osm.matching.preprocess import PairPreprocessor
 from osm.matching.runner import optimizer_config
 from osm.transfer.architectures import ARCHITECTURES, build_backbone, out_channels
 
 SGD = {"type": "SGD", "lr": 0.005}
+STEPS = ("project", "bare", "reference")
 Step = Callable[[], object]
 WALL, CPU = 0, 1
 
@@ -129,18 +135,45 @@ def normalised(batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tens
     return (sar / 128 - 1).contiguous(), (optical / 128 - 1).contiguous()
 
 
-def measure(steps: dict[str, Step], rounds: int, device: torch.device) -> dict[str, list[tuple[float, float]]]:
-    """Seconds of each step, round by round: on the wall clock, and of this process's CPU time."""
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
-    for number in range(rounds + 1):
-        for name, step in steps.items():
+def measure(arguments: list[str], rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Seconds of each step, round by round: on the wall clock, and of its process's CPU time."""
+    command = [sys.executable, __file__, *arguments, "--serve"]
+    processes = {
+        name: subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for name in STEPS
+    }
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in STEPS}
+    try:
+        for number in range(rounds + 2):
+            for name, process in processes.items():
+                print("step", file=process.stdin, flush=True)
+                wall, cpu = map(float, process.stdout.readline().split())
+                if number > 1:  # the first rounds allocate and choose kernels
+                    seconds[name].append((wall, cpu))
+    finally:
+        for process in processes.values():
+            process.stdin.close()
+            process.wait()
+    return seconds
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Take a step for each line of input, and print what it took."""
+    device = torch.device(options.device)
+    torch.backends.cudnn.benchmark = True
+    batch = stored_batch(options.pairs, options.size)
+    if options.serve == "reference":
+        step = reference_step(options.architecture, batch, device)
+    else:
+        make = {"project": project_step, "bare": bare_step}[options.serve]
+        step = make(options.architecture, batch, device, options.precision)
+    with memory_kept(options.serve == "project" and options.keep_memory):
+        for _ in sys.stdin:
             wall, cpu = time.perf_counter(), time.process_time()
             step()
             if device.type == "cuda":
                 torch.cuda.synchronize()
-            if number:  # the first round allocates and chooses kernels
-                seconds[name].append((time.perf_counter() - wall, time.process_time() - cpu))
-    return seconds
+            print(time.perf_counter() - wall, time.process_time() - cpu, flush=True)
 
 
 def main() -> None:
@@ -152,21 +185,15 @@ def main() -> None:
     parser.add_argument("--precision", choices=("bfloat16", "float32"), default="bfloat16", help="of project and bare")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, help="CPU threads; by default as torch chooses")
+    parser.add_argument("--no-keep-memory", dest="keep_memory", action="store_false", help="of project")
+    parser.add_argument("--serve", choices=STEPS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    device = torch.device(options.device)
-    torch.backends.cudnn.benchmark = True
-    batch = stored_batch(options.pairs, options.size)
-    seconds = measure(
-        {
-            "project": project_step(options.architecture, batch, device, options.precision),
-            "bare": bare_step(options.architecture, batch, device, options.precision),
-            "reference": reference_step(options.architecture, batch, device),
-        },
-        options.rounds,
-        device,
-    )
+    if options.serve:
+        serve(options)
+        return
+    seconds = measure(sys.argv[1:], options.rounds)
     print(
         f"{options.architecture}, {options.pairs} pairs of {options.size} px a step, {options.precision}, "
         f"{options.device}, {torch.get_num_threads()} threads, medians of {options.rounds}"
@@ -178,7 +205,7 @@ def main() -> None:
         cells = (options.pairs / median, median, min(wall), max(wall), statistics.median(cpu))
         print(f"{name:<12}" + "".join(f"{cell:>9.2f}" for cell in cells))
     figures = {f"ratio_{other}": ratio(seconds, other, WALL) for other in ("bare", "reference")}
-    if device.type == "cpu":
+    if options.device == "cpu":
         # the same by CPU time: what a machine that does other work too leaves trustworthy
         figures |= {f"ratio_{other}_cpu": ratio(seconds, other, CPU) for other in ("bare", "reference")}
     print(json.dumps(figures))

@@ -14,6 +14,7 @@ from osm.data.split import KINDS
 from osm.errors import ConfigError
 from osm.matching.settings import (
     PRECISIONS,
+    RESIDENT,
     SCHEDULES,
     SECTIONS,
     AugmentSettings,
@@ -144,6 +145,7 @@ def _check_ranges(where: str, settings: Settings) -> None:
         where,
         (
             ("data.split", data.split, KINDS),
+            ("data.resident", data.resident, RESIDENT),
             ("train.precision", train.precision, PRECISIONS),
             ("train.schedule", train.schedule, SCHEDULES),
         ),

@@ -175,7 +175,7 @@ def collate_pairs(samples: Mapping[str, Any] | Sequence[dict[str, Any]]) -> dict
     if isinstance(samples, Mapping):
         if "unreadable" in samples:
             return dict(samples)
-        return {key: torch.from_numpy(values) for key, values in samples.items()}
+        return {key: torch.as_tensor(values) for key, values in samples.items()}
     for sample in samples:
         if "unreadable" in sample:
             return sample

@@ -96,3 +96,27 @@ class ThroughputHook(Hook):
         self.pairs += len(data_batch["index"]) * get_world_size()
         rate = self.pairs / (time.perf_counter() - self.start_s)
         runner.message_hub.update_scalar("train/pairs_per_s", rate)
+
+
+@HOOKS.register_module()
+class WaitHook(Hook):
+    """Reports the part of the present epoch in which steps waited for their batches: on CUDA, as the CPU sees it."""
+
+    priority = "LOWEST"
+
+    def before_train_epoch(self, runner: Any) -> None:
+        """Start the clocks."""
+        self.start_s = self.since_s = time.perf_counter()
+        self.waited_s = 0.0
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """A batch is there."""
+        now_s = time.perf_counter()
+        self.waited_s += now_s - self.since_s
+        runner.message_hub.update_scalar("train/data_share", self.waited_s / (now_s - self.start_s))
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        """The next batch is waited for from now on."""
+        self.since_s = time.perf_counter()

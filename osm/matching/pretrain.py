@@ -15,7 +15,9 @@ from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.registry import MODELS
 
+from osm.compat.allocator import memory_kept
 from osm.compat.checkpoints import trust_mmengine_checkpoints
+from osm.compat.compiling import check_compiler, compiled
 from osm.compat.resume import newest_checkpoint
 from osm.compat.sync_norm import separate_batch_norm, synchronise_batch_norm
 from osm.data.parallel import Step
@@ -27,6 +29,7 @@ from osm.matching.dataset import OpenedPairs, PairDataset, open_pairs
 from osm.matching.finish import Begun, finish
 from osm.matching.launch import join_processes, main_process_first
 from osm.matching.network import BridgeNetwork
+from osm.matching.resident import wants_resident
 from osm.matching.results import data_facts, make_card, one_radiometry
 from osm.matching.runner import build_runner, network_config, open_readable_log, runner_config
 from osm.matching.selection import Judge, SelectionHook, check_selection
@@ -114,6 +117,9 @@ def pretrain(
     folder, split = opened.folder, opened.split
     cuda = torch.cuda.is_available()
     steps_per_epoch = _check_fit(config, settings, opened)
+    if settings.train.compile:
+        check_compiler("cuda" if cuda else "cpu")
+    resident = wants_resident(settings.data.resident, folder, len(split.train))
     data = data_facts(folder, split, opened.screen)
     radiometry = one_radiometry(data)
     tiles = target_tiles(settings, target_root)
@@ -168,6 +174,7 @@ def pretrain(
         steps_per_epoch=steps_per_epoch,
         tensorboard=tensorboard,
         cuda=cuda,
+        resident=resident,
     )
     plan["train_dataloader"]["dataset"]["cache"] = str(work.cache)
     resume_from = newest_checkpoint(work.checkpoints, network) if resume else None
@@ -185,7 +192,12 @@ def pretrain(
         every = settings.train.select_every_epochs
         selection = SelectionHook(work_dir, judge, every, network.sar.backbone, card)
         runner.register_hook(selection)
-    runner.train()
+    backbones = [branch.backbone for branch in (network.sar, network.optical)]
+    with (
+        memory_kept(settings.train.keep_memory and not cuda),
+        compiled(backbones, settings.train.compile, "cuda" if cuda else "cpu"),
+    ):
+        runner.train()
     runner.release_workers()
     if is_main_process():
         trained: BridgeNetwork = runner.model.module if is_model_wrapper(runner.model) else runner.model

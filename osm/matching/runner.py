@@ -15,6 +15,7 @@ from osm.compat import amp  # noqa: F401  (registers the optimiser wrapper)
 from osm.compat.checkpoints import WHOLE_FILES
 from osm.compat.runner import QuietRunner, open_log
 from osm.matching import hooks  # noqa: F401  (registers the hooks)
+from osm.matching import resident as _resident  # noqa: F401  (registers the data set)
 from osm.matching.network import BridgeNetwork
 from osm.matching.settings import AugmentSettings, Settings, TrainSettings
 from osm.transfer.architectures import architecture
@@ -33,7 +34,14 @@ _LAST_TWO = 2  # the older is removed before the newest is written: the one betw
 
 
 def runner_config(
-    settings: Settings, *, data_root: Path, work_dir: Path, steps_per_epoch: int, tensorboard: bool, cuda: bool
+    settings: Settings,
+    *,
+    data_root: Path,
+    work_dir: Path,
+    steps_per_epoch: int,
+    tensorboard: bool,
+    cuda: bool,
+    resident: bool = False,
 ) -> dict[str, Any]:
     """The full config of a Runner.
 
@@ -44,6 +52,7 @@ def runner_config(
         steps_per_epoch: Steps of this process in an epoch.
         tensorboard: Whether to write TensorBoard's files too.
         cuda: Whether the training runs on CUDA.
+        resident: Whether the training pairs live on the device.
     """
     train = settings.train
     backends = [{"type": "LocalVisBackend"}]
@@ -52,7 +61,7 @@ def runner_config(
     return {
         "model": network_config(settings),
         "work_dir": str(work_dir),
-        "train_dataloader": loader_config(settings, data_root, pin_memory=cuda),
+        "train_dataloader": loader_config(settings, data_root, pin_memory=cuda, resident=resident),
         "train_cfg": {"by_epoch": True, "max_epochs": train.epochs},
         "optim_wrapper": {
             "type": "AutocastOptimWrapper",
@@ -74,7 +83,12 @@ def runner_config(
                 "backend_args": {"backend": WHOLE_FILES},
             },
         },
-        "custom_hooks": [{"type": "StepHook"}, {"type": "FiniteLossHook"}, {"type": "ThroughputHook"}],
+        "custom_hooks": [
+            {"type": "StepHook"},
+            {"type": "FiniteLossHook"},
+            {"type": "ThroughputHook"},
+            {"type": "WaitHook"},
+        ],
         "log_processor": {
             "mean_pattern": r"^(time|data_time)$",
             "custom_cfg": [
@@ -119,12 +133,13 @@ def network_config(settings: Settings) -> dict[str, Any]:
     return network
 
 
-def loader_config(settings: Settings, data_root: Path, *, pin_memory: bool) -> dict[str, Any]:
+def loader_config(settings: Settings, data_root: Path, *, pin_memory: bool, resident: bool = False) -> dict[str, Any]:
     """Config of the loader of training pairs; a last batch that is not full is left out."""
     data = settings.data
+    workers = 0 if resident else data.workers
     return {
         "dataset": {
-            "type": "PairDataset",
+            "type": "ResidentPairDataset" if resident else "PairDataset",
             "root": str(data_root),
             "part": "train",
             "split": asdict(data.split_rule),
@@ -137,9 +152,10 @@ def loader_config(settings: Settings, data_root: Path, *, pin_memory: bool) -> d
         "collate_fn": {"type": "collate_pairs"},
         "batch_size": settings.train.batch_size,
         "drop_last": True,
-        "num_workers": data.workers,
-        "persistent_workers": data.workers > 0,
-        "pin_memory": pin_memory,
+        "num_workers": workers,
+        "persistent_workers": workers > 0,
+        # what is on the device cannot be pinned
+        "pin_memory": pin_memory and not resident,
     }
 
 

@@ -10,6 +10,7 @@ from osm.data.pairs import SplitRule
 
 PRECISIONS = ("bfloat16", "float32")
 SCHEDULES = ("constant", "cosine")
+RESIDENT = ("auto", "on", "off")
 #: The parts of a config.
 SECTIONS = ("model", "data", "train", "augment", "target", "start", "finish")
 
@@ -33,6 +34,9 @@ class DataSettings:
         overlap_whole: The same for whole patches: near duplicates.
         size_px: Height and width that the branches see; larger patches are reduced on the device.
         workers: Processes that read patches.
+        resident: Whether the training pairs live on the device that trains, where batches are gathered without
+            workers: "auto" (on CUDA, where a packed store takes at most half of the free memory), "on", "off". The
+            batches are the same.
     """
 
     split: str = "auto"
@@ -45,6 +49,7 @@ class DataSettings:
     overlap_whole: float = Likeness.whole
     size_px: int = 256
     workers: int = 2
+    resident: str = "auto"
 
     @property
     def split_rule(self) -> SplitRule:
@@ -81,6 +86,10 @@ class TrainSettings:
             exported. 0: the last one is.
         sync_bn: Whether batch norm sees the batch of all processes, so that several train as one would. It matters
             where there are several; per process, it is faster where they are far apart.
+        keep_memory: Whether a training on a CPU keeps the memory that a step frees for the next
+            (``osm.compat.allocator``). Results do not depend on it.
+        compile: Whether the backbones run through torch.compile; it takes minutes at the start and a C++ compiler.
+            Results are the same up to rounding. On CPUs it was measured to gain nothing.
     """
 
     epochs: int
@@ -96,6 +105,8 @@ class TrainSettings:
     checkpoint_every_epochs: int = 1
     select_every_epochs: int = 0
     sync_bn: bool = True
+    keep_memory: bool = True
+    compile: bool = False
 
 
 @dataclass(frozen=True)
