@@ -30,7 +30,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-TARGETS = ("mmdet", "torchvision", "timm", "safetensors")
+TARGETS = ("mmdet", "torchvision", "timm", "ultralytics", "safetensors")
 
 
 def main() -> None:
