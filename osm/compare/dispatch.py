@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from osm.compat.submitit_import import load_submitit
 from osm.errors import ConfigError, EnvironmentProblem, OSMError
 
 if TYPE_CHECKING:
@@ -102,9 +103,9 @@ def run_tasks(
 
 
 def _submit(function: Callable[[Task], None], task: Task, dispatch: Dispatch, logs: Path, slot: int) -> Job[None]:
-    import submitit
     import torch
 
+    submitit = load_submitit()
     try:
         executor: Any
         if dispatch.executor == "slurm":
@@ -174,15 +175,13 @@ class _Absent:
 
 def _lost(job: Job[None], *, gone: bool) -> str | None:
     """Why a job that has ended gave nothing, in one line; None if it gave something."""
-    from submitit.core.utils import FailedJobError
-
     if gone and not job.paths.result_pickle.exists():
         return f"it left the queue without a result (log: {job.paths.stderr})"
     error = job.exception()
     if error is None:
         return None
     text = str(error)
-    if isinstance(error, FailedJobError):
+    if isinstance(error, load_submitit().core.utils.FailedJobError):
         # between two rules stands the traceback, and its last line says what it was
         said = text.split("-" * 22)[1].strip().splitlines()[-1].removeprefix("osm.errors.")
     else:

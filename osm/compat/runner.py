@@ -34,6 +34,11 @@ def open_log(path: Path) -> MMLogger:
 class QuietRunner(Runner):
     """A Runner that writes to the log of ``open_log``, which has to be called first."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        # by default a name ends with the second, and a second Runner within it gets the first one's files and scope
+        options.setdefault("experiment_name", f"osm-{next(_COUNTER)}")
+        super().__init__(*arguments, **options)
+
     def build_logger(self, *_: Any, **__: Any) -> MMLogger:
         """The current log, in place of one more."""
         return MMLogger.get_current_instance()
