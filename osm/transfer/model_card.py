@@ -67,7 +67,9 @@ def limits(card: Card) -> list[str]:
     found.append("Matching figures do not tell how a backbone transfers to detection; nothing here was measured on it.")
     coverage = card.start.get("coverage")
     if card.start.get("source") and coverage is not None and coverage < 1:
-        found.append(f"They started from weights that filled {coverage:.2f} of the backbone; the rest began at random.")
+        found.append(
+            f"The branches started from weights that filled {coverage:.2f} of the backbone; the rest began at random."
+        )
     interpolated = card.config.get("finish", {}).get("interpolate", 1)
     if interpolated != 1:
         found.append(

@@ -63,8 +63,9 @@ def features(model: nn.Module, images: Tensor) -> tuple[Tensor, ...]:
 def usage(architecture: str, file: str) -> str:
     """How timm's users load the file."""
     if architecture != "darknet53":
-        return f"model = timm.create_model({architecture!r}, num_classes=0, checkpoint_path={file!r})"
+        return f"import timm\nmodel = timm.create_model({architecture!r}, num_classes=0, checkpoint_path={file!r})"
     return (
+        "import functools\nimport timm\nimport torch\n"
         f"leaky = functools.partial(torch.nn.LeakyReLU, negative_slope={SLOPE})  # timm's own default is 0.01\n"
         f"model = timm.create_model('darknet53', num_classes=0, act_layer=leaky, checkpoint_path={file!r})"
     )

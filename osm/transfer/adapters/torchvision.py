@@ -36,7 +36,7 @@ def usage(architecture: str, file: str) -> str:
     else:
         read, state = "", f"torch.load({file!r}, weights_only=True)"
     return (
-        f"{read}model = torchvision.models.{architecture}()\n"
+        f"import torch\nimport torchvision\n{read}model = torchvision.models.{architecture}()\n"
         "model.fc = torch.nn.Identity()  # there is no classifier in the file\n"
         f"model.load_state_dict({state})"
     )
