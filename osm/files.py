@@ -16,6 +16,8 @@ from osm.errors import DataError, OSMError
 
 #: Entry of a JSON object that holds the SHA-256 of all others.
 SEAL = "sha256"
+#: List of the SHA-256 of a folder's files, as sha256sum writes it.
+SUMS = "SHA256SUMS"
 
 
 @contextmanager
@@ -114,6 +116,12 @@ def sha256_file(path: str | Path) -> str:
 def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
     """SHA-256 of the files of these names that are there, by name."""
     return {name: sha256_file(folder / name) for name in names if (folder / name).is_file()}
+
+
+def write_sums(folder: Path, names: Iterable[str]) -> None:
+    """Write ``SHA256SUMS`` of those files that are there; ``sha256sum -c SHA256SUMS`` in the folder checks them."""
+    lines = [f"{digest}  {name}\n" for name, digest in digests(folder, names).items()]
+    write_text(folder / SUMS, "".join(lines))
 
 
 class InUseError(OSMError):

@@ -19,7 +19,7 @@ from osm.detection.recipe import Recipe
 from osm.detection.tiles import SceneStore, training_scenes
 from osm.detection.train import CERTIFICATE, CHECKPOINTS, CONFIG, TRAINING, train_and_search
 from osm.errors import ConfigError, DataError
-from osm.files import digests, write_sealed
+from osm.files import SUMS, digests, write_sealed, write_sums
 from osm.transfer.certificate import Certificate
 from osm.transfer.export import write_safetensors
 
@@ -96,7 +96,7 @@ def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> None:
     """
     if overwrite:
         # our own files by name: a mistyped folder must not lose anything else
-        for name in (METRICS, PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS):
+        for name in (METRICS, PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS, SUMS):
             (work_dir / name).unlink(missing_ok=True)
         shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
     elif (work_dir / METRICS).is_file():
@@ -131,7 +131,8 @@ def finetune(
     """Train a detector from a start, search the test scenes and score what it found.
 
     Writes ``certificate.json``, ``training.json``, ``predictions.json``, ``config.py``, the log, if asked
-    ``detector.safetensors``, and last ``metrics.json``: where that is, everything is.
+    ``detector.safetensors``, and at the end ``metrics.json``: where that is, everything is. ``SHA256SUMS`` lists
+    them.
 
     Args:
         recipe: What to train on what.
@@ -192,6 +193,7 @@ def finetune(
             "files": digests(work_dir, (PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS)),
         },
     )
+    write_sums(work_dir, (METRICS, PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS))
     shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
     return result
 

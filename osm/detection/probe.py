@@ -28,7 +28,7 @@ from osm.detection.tiles import SceneStore, held_back_scenes
 from osm.detection.train import train_and_search
 from osm.detection.workers import run_each
 from osm.errors import ConfigError, DataError
-from osm.files import exclusive, read_json, write_json
+from osm.files import exclusive, read_json, write_json, write_sums
 
 FORMAT = 1
 REPORT = "probe.json"
@@ -239,6 +239,7 @@ def probe_starts(
             for start in starts
         ]
         write_json(work_dir / REPORT, _report(results, recipe, len(few), len(scored), data))
+        write_sums(work_dir, [REPORT])
     return results
 
 

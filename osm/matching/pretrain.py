@@ -36,11 +36,9 @@ from osm.matching.selection import Judge, SelectionHook, check_selection
 from osm.matching.settings import Settings
 from osm.matching.start import AnchorHook, reestimate_branch, weights_of
 from osm.matching.target import TargetHook, target_tiles
-from osm.matching.workdir import WorkDir
+from osm.matching.workdir import BRANCHES, WorkDir
 from osm.transfer.certificate import Certificate
 from osm.transfer.step0 import CertificateHook
-
-BRANCHES = ("sar", "optical")
 
 
 @dataclass(frozen=True)

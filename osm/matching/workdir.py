@@ -8,9 +8,10 @@ from typing import Any
 
 from osm.compat.resume import epoch_checkpoints
 from osm.errors import ConfigError
-from osm.files import read_json, write_json
+from osm.files import SUMS, read_json, write_json
 
 FORMAT = 1
+BRANCHES = ("sar", "optical")
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class WorkDir:
     def metrics(self) -> Path:
         """Matching figures on the test pairs."""
         return self.path / "metrics.json"
+
+    @property
+    def sums(self) -> Path:
+        """SHA-256 of every file that a finished run leaves for others to read."""
+        return self.path / SUMS
 
     @property
     def record(self) -> Path:
@@ -124,7 +130,7 @@ class WorkDir:
 
     def _clear(self) -> None:
         # the export goes first: without it nobody takes the rest for a finished run
-        outcome = (self.export, self.network, self.report, *self.figures.glob("*.png"), self.metrics)
+        outcome = (self.export, self.network, self.report, *self.figures.glob("*.png"), self.metrics, self.sums)
         certificates = (self.certificate("sar"), self.certificate("optical"))
         named = (*outcome, self.record, *certificates, self.dropped, self.log)
         for file in (*named, self.path / "last_checkpoint", *self.path.glob("epoch_*.pth")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -304,3 +305,22 @@ def test_the_blocked_split_says_how_many_groups_there_are(demo_config, own_pairs
     assert data["split"] == "blocked"
     assert data["overlapping_groups"] == 22
     assert data["seam_pairs"] == 0
+
+
+def test_a_changed_byte_of_any_file_of_a_run_is_found_by_sha256sum(finished, tmp_path):
+    run = shutil.copytree(finished.work_dir, tmp_path / "run")
+
+    def check():
+        command = ["sha256sum", "--check", "--quiet", "SHA256SUMS"]
+        return subprocess.run(command, cwd=run, capture_output=True, text=True, check=False)
+
+    listed = {line.split("  ", 1)[1] for line in (run / "SHA256SUMS").read_text().splitlines()}
+    assert {"sar_backbone.safetensors", "bridge_network.safetensors", "metrics.json", "report.md"} <= listed
+    assert {"certificate_sar.json", "certificate_optical.json", "run.json"} <= listed
+    assert any(name.startswith("figures/") for name in listed)
+    assert check().returncode == 0
+    for name in sorted(listed):
+        whole = (run / name).read_bytes()
+        (run / name).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        assert name in check().stdout, name
+        (run / name).write_bytes(whole)
