@@ -9,7 +9,7 @@ probe fine-tunes its SAR backbone on a tenth of SSDD's training list. Recipes ar
 training images; ``--score-on val`` gives the figures to report. A finished cell is never run again, so the command may
 be interrupted and repeated, and taken up with more seeds. The table is printed and written to ``study.json``.
 
-The last line is one JSON object: the AP50 gain of each recipe over the placebo and over its own start, in points.
+The last line is one JSON object: the AP50 gain of each recipe over its placebo and over its start, in points.
 """
 
 from __future__ import annotations
@@ -164,17 +164,43 @@ def spread(values: list[float], digits: int) -> str:
     return shown if len(values) == 1 else f"{shown} ± {statistics.stdev(values):.{digits}f}"
 
 
-def gains(rows: list[dict[str, Any]], over: str) -> dict[str, float]:
-    """Mean over shared seeds of AP50 of a recipe minus that of another from the same start, in points."""
+def placebo_of(recipe: str) -> str:
+    """The recipe that shows the same patches and can match none; InfoNCE's where a recipe has none of its own."""
+    own = f"{recipe} placebo"
+    return own if own in RECIPES else "infonce placebo"
+
+
+def paired(rows: list[dict[str, Any]], recipe: str, start: str, other: str) -> list[float]:
+    """AP50 of a recipe minus that of another from the same start, in points, one a seed that both have."""
     known = {(row["recipe"], row["start"]): dict(zip(row["seeds"], row["ap50"], strict=True)) for row in rows}
-    found = {}
-    for (recipe, start), own in known.items():
-        other = known.get((over, start), {})
-        shared = own.keys() & other.keys()
-        if shared and recipe not in (over, "none"):
-            name = f"{recipe}/{start}"
-            found[name] = round(statistics.mean(own[seed] - other[seed] for seed in shared), 2)
-    return found
+    mine, theirs = known.get((recipe, start), {}), known.get((other, start), {})
+    return [mine[seed] - theirs[seed] for seed in mine if seed in theirs]
+
+
+def signed(values: list[float]) -> str:
+    if not values:
+        return "–"
+    shown = f"{statistics.mean(values):+.1f}"
+    return shown if len(values) == 1 else f"{shown} ± {statistics.stdev(values):.1f}"
+
+
+def print_table(rows: list[dict[str, Any]], score_on: str) -> None:
+    heads = ("recipe", "start", f"AP50, {score_on}", "each seed", "minus start", "minus placebo", "AUC")
+    print(f"| {' | '.join((*heads, 'recall@1, %', 'accuracy'))} |")
+    print("| --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |")
+    for row in rows:
+        recipe, start = row["recipe"], row["start"]
+        others = ("", "") if recipe == "none" else ("none", "" if "placebo" in recipe else placebo_of(recipe))
+        cells = [
+            spread(row["ap50"], 1),
+            ", ".join(f"{value:.1f}" for value in row["ap50"]),
+            *(signed(paired(rows, recipe, start, other)) for other in others),
+            spread(row["auc"], 3),
+            spread(row["recall1"], 1),
+            spread(row["accuracy"], 3),
+        ]
+        name = start if start == "scratch" else "imagenet (partial)"
+        print(f"| {recipe} | {name} | " + " | ".join(cells) + " |")
 
 
 def main() -> None:
@@ -206,14 +232,15 @@ def main() -> None:
     study = table(options, cells)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / f"study_{options.score_on}.json").write_text(json.dumps(study, indent=1))
-    print(f"| recipe | start | seeds | AP50, {options.score_on} | AUC | recall@1, % | accuracy |")
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    print_table(study["rows"], options.score_on)
+    gains: dict[str, dict[str, float]] = {"gain_over_start": {}, "gain_over_placebo": {}}
     for row in study["rows"]:
-        shown = [spread(row["ap50"], 1), spread(row["auc"], 3), spread(row["recall1"], 1), spread(row["accuracy"], 3)]
-        name = row["start"] if row["start"] == "scratch" else "imagenet (partial)"
-        print(f"| {row['recipe']} | {name} | {len(row['seeds'])} | " + " | ".join(shown) + " |")
-    over_start, over_placebo = gains(study["rows"], "none"), gains(study["rows"], "placebo")
-    print(json.dumps({"gain_over_start": over_start, "gain_over_placebo": over_placebo}))
+        recipe, start = row["recipe"], row["start"]
+        for name, other in (("gain_over_start", "none"), ("gain_over_placebo", placebo_of(recipe))):
+            values = paired(study["rows"], recipe, start, other)
+            if values and recipe != "none" and not ("placebo" in recipe and name == "gain_over_placebo"):
+                gains[name][f"{recipe}/{start}"] = round(statistics.mean(values), 2)
+    print(json.dumps(gains))
 
 
 if __name__ == "__main__":

@@ -210,3 +210,9 @@ def test_half_precision_is_exported_as_float32(tensors, tmp_path):
     found, _ = read_safetensors(done.path)
     assert found["conv1.weight"].dtype == torch.float32
     assert torch.equal(found["conv1.weight"], half["conv1.weight"].float())
+
+
+def test_an_export_to_ultralytics_is_proven_as_any_other(exported, tmp_path, needs_ultralytics):
+    done = export_to(exported("resnet18"), "ultralytics", out=tmp_path / "w.safetensors")
+    assert done.largest_difference <= 1e-5
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["w.safetensors", "w.safetensors.sha256"]
