@@ -42,6 +42,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
     "bridge+": {"model.loss.negatives": "all"},
     "bridge+ hard": {"model.loss.negatives": "hard"},
+    "bridge+ placebo": {"model.loss.negatives": "all", "model.placebo": True},
     "infonce": {"model.loss": NCE},
     "vicreg": {"model.loss": {"_delete_": True, "type": "VICReg"}, "model.dimensions": 128},
     "barlow": {"model.loss": {"_delete_": True, "type": "BarlowTwins"}, "model.dimensions": 128},
