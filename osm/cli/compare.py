@@ -142,6 +142,7 @@ def run_and_report(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch
     from osm.compare.report import write_report
     from osm.compare.run import HERE, run_plan
     from osm.detection.engines import notices
+    from osm.files import read_json
 
     where = dispatch or HERE
     total = len(plan.cells)
@@ -167,8 +168,10 @@ def run_and_report(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch
                 step(f"cells, up to {where.jobs} at a time ({where.executor})", len(ended), total)
 
         study = run_plan(plan, data_root=data_root, work_dir=folder, dispatch=where, progress=tell, finished=count)
-    report = write_report(study, folder / "report")
+    report = write_report(study, folder / "report", cache=folder / "cache")
     typer.echo(table(study))
+    for sentence in read_json(folder / "report" / "report.json")["answer"]:
+        typer.echo(sentence)
     typer.echo(f"\nreport: {report}")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from osm.compare.report import charts, figures, paper, settings, strip, words
+from osm.compare.report import answers, charts, figures, paper, settings, strip, words
+from osm.compare.report.certainty import Certainty
 from osm.compare.report.evidence import Evidence, Key, random_parts_agree
 from osm.compare.study import Study
 
 
-def render(study: Study, evidence: dict[Key, Evidence]) -> str:
+def render(study: Study, evidence: dict[Key, Evidence], certainty: Certainty) -> str:
     """The whole page; every text of the study is escaped, every picture is inside."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -26,7 +27,10 @@ def render(study: Study, evidence: dict[Key, Evidence]) -> str:
     return environment.get_template("index.html.j2").render(
         study=study,
         labels=words.labels(study),
-        findings=words.findings(study),
+        findings=answers.answer(study, certainty),
+        tested=answers.difference_table(study, certainty),
+        test_note=answers.TEST_NOTE,
+        untested=certainty.untested,
         words=words,
         paper=paper,
         ap=words.ap_table(study),

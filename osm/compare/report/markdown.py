@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from osm.compare.report import paper, words
+from osm.compare.report import answers, paper, words
+from osm.compare.report.certainty import Certainty
 from osm.compare.report.evidence import Evidence, Key, random_parts_agree
 from osm.compare.report.settings import flatten
 from osm.compare.report.words import Table
 from osm.compare.study import Study
 
 
-def render(study: Study, evidence: dict[Key, Evidence]) -> str:
+def render(study: Study, evidence: dict[Key, Evidence], certainty: Certainty) -> str:
     """The whole document."""
-    parts = [f"# {escape(study.title)}", *(escape(sentence) for sentence in words.findings(study))]
+    parts = [f"# {escape(study.title)}", *(escape(sentence) for sentence in answers.answer(study, certainty))]
     if study.caveats:
         parts += ["## What to keep in mind", _items(study.caveats)]
     parts += ["## AP", words.AP_NOTE, table(words.ap_table(study)), paper.NOTE, table(words.paper_table())]
-    parts += [f"[{paper.SOURCE}]({paper.LINK})", "## Differences", words.DELTA_NOTE]
+    parts += [f"[{paper.SOURCE}]({paper.LINK})", "## Differences", answers.TEST_NOTE, *map(escape, certainty.untested)]
+    parts += [table(answers.difference_table(study, certainty)), "### Every figure", words.DELTA_NOTE]
     parts += [table(words.delta_table(study)), "## Arms", table(words.arm_table(study))]
     if study.skipped:
         parts += ["## Not run", table(words.skipped_table(study))]

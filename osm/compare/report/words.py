@@ -11,9 +11,6 @@ from osm.compare.report.evidence import Evidence, Key, key
 from osm.compare.report.tables import PLACES, Delta, Summary, count, deltas, figure, ordered_cells, summaries
 from osm.compare.study import METRICS, ArmInfo, Study
 
-#: Below this many seeds a spread says too little to speak of a difference.
-ENOUGH_SEEDS = 3
-
 METRIC_NAMES = {
     "ap50": "AP50",
     "ap50_voc07": "AP50 VOC07",
@@ -29,8 +26,9 @@ AP_NOTE = (
     "take the 1000 surest detections an image."
 )
 DELTA_NOTE = (
-    "Differences in points (×100), paired by seed: the figure of an arm minus that of its baseline with the same "
-    "seed, then mean ± sample standard deviation over the seeds that both have. No test of significance is made."
+    "Every figure in points (×100), paired by seed: that of an arm minus that of its baseline with the same seed, then "
+    "mean ± sample standard deviation over the seeds that both have. The spread is that between seeds alone; what is "
+    "sure of a difference stands in the table above."
 )
 RANDOM_PARTS = {
     True: "What stayed random is bit for bit the same in all arms of one detector and seed.",
@@ -105,46 +103,6 @@ def labels(study: Study) -> dict[str, str]:
 def seed_words(number: int) -> str:
     """``1 seed``, ``3 seeds``."""
     return f"{number} seed" if number == 1 else f"{number} seeds"
-
-
-def findings(study: Study) -> list[str]:
-    """What was found, a sentence a detector × matched arm × baseline, without a claim of significance."""
-    found = deltas(study)
-    matched = [arm.name for arm in study.arms if arm.kind == "osm"] or [arm.name for arm in study.arms]
-    sentences = []
-    for detector in study.detectors:
-        for baseline in dict.fromkeys(delta.baseline for delta in found):
-            for arm in matched:
-                chosen = {
-                    delta.metric: delta
-                    for delta in found
-                    if (delta.detector, delta.arm, delta.baseline) == (detector, arm, baseline)
-                }
-                if "ap50_tile" in chosen or "ap50_scene" in chosen:
-                    sentences.append(_finding(study, chosen, detector, arm, baseline))
-    if not sentences:
-        return ["There is no finished pair of cells to compare yet."]
-    return [*sentences, "No test of significance was made: read each difference beside its spread over the seeds."]
-
-
-def _finding(study: Study, chosen: dict[str, Delta], detector: str, arm: str, baseline: str) -> str:
-    label = labels(study)
-    parts, signs = [], []
-    for place in PLACES:
-        delta = chosen.get(f"ap50_{place}")
-        if delta is not None:
-            sd = "" if delta.sd is None else f" (sd {points(delta.sd)})"
-            parts.append(f"{signed(delta.mean)} points{sd} {PLACE_NAMES[place]}")
-            above = sum(value > 0 for _, value in delta.per_seed)
-            signs.append(f"{above} of {delta.n_seeds} {PLACE_NAMES[place]}")
-    number = min(delta.n_seeds for name, delta in chosen.items() if name in ("ap50_tile", "ap50_scene"))
-    start = f"With {detector}, starting from {label[arm]} instead of {label[baseline]}"
-    sentence = f"{start} changed AP50 by {' and '.join(parts)}"
-    if number == 1:
-        return f"{sentence}. With one seed this is not settled: nothing can be said about the difference."
-    if number < ENOUGH_SEEDS:
-        return f"{sentence}, on average over {seed_words(number)}. With {seed_words(number)} this is not settled."
-    return f"{sentence}, on average over {seed_words(number)}; seeds above zero: {', '.join(signs)}."
 
 
 def ap_table(study: Study) -> Table:
