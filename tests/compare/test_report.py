@@ -139,8 +139,8 @@ def test_every_picture_is_inside_and_described(report):
     assert len(pictures) == 4  # four of five scenes, shared by both detectors
     assert all(picture.startswith("data:image/jpeg;base64,") for picture in pictures)
     described = [a for _, a in page.elements if a.get("role") == "img"]
-    # seeds and curves: 2 detectors x 2 places; training: 2; panels: 4 scenes x (3 + 2 arms)
-    assert len(described) == 4 + 4 + 2 + 20
+    # seeds and curves: 2 detectors x 2 places; training: 2; panels: 4 scenes x (3 + 2 arms), and 3 x 5 in dispute
+    assert len(described) == 4 + 4 + 2 + 20 + 15
     assert all(len(a["aria-label"]) > 20 for a in described)
     ids = [a["id"] for _, a in page.elements if "id" in a]
     assert len(ids) == len(set(ids))
@@ -237,7 +237,7 @@ def test_random_parts_that_differ_are_a_warning(tmp_path):
 def test_markdown_has_the_same_tables(report, study):
     text = (report / "report.md").read_text(encoding="utf-8")
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
-    assert len(tables) == 8
+    assert len(tables) == 12
     for lines in tables:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
     ap = next(lines for lines in tables if "Bao" in lines[0])

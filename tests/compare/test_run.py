@@ -39,6 +39,8 @@ def finished(repo_root, scenes_root, weights, tmp_path_factory):
 
 def test_a_comparison_ends_in_a_report_of_all_its_cells(finished):
     _, folder, study = finished
+    assert study.leakage["setting"] == "stop"
+    assert (study.groups, study.pixel_m) == ({}, {})  # simulated scenes have neither
     page = write_report(study, folder / "work" / "report")
     assert page.name == "index.html"
     report = json.loads((page.parent / "report.json").read_text())

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from osm.compare.report import paper
+from osm.compare.report import breakdowns, paper
 from osm.compare.report.answers import answer
 from osm.compare.report.certainty import (
     METRICS,
@@ -14,11 +14,11 @@ from osm.compare.report.certainty import (
     RESAMPLES,
     SEED,
     SWAPS,
-    Certainty,
     claims,
-    measure,
     settled,
 )
+from osm.compare.report.contents import Contents, gather
+from osm.compare.report.evidence import random_parts_agree
 from osm.compare.report.settings import jsonable
 from osm.compare.report.tables import COUNTS, FIGURES, PLACES, count, deltas, figure, ordered_cells, summaries
 from osm.compare.statistics.difference import Difference
@@ -46,21 +46,19 @@ def write_report(study: Study, out: Path, *, cache: Path | None = None) -> Path:
         DataError: A file of a cell is there but broken, or arms were scored on different scenes.
     """
     from osm.compare.report import html, markdown
-    from osm.compare.report.evidence import read_evidence
 
-    evidence = read_evidence(study)
-    certainty = measure(study, evidence, cache)
+    contents = gather(study, cache)
     # everything is rendered before anything is written: no report is half new
-    content = to_json(study, certainty)
-    text, page = markdown.render(study, evidence, certainty), html.render(study, evidence, certainty)
+    content, text, page = to_json(contents), markdown.render(contents), html.render(contents)
     write_json(out / "report.json", content)
     write_text(out / "report.md", text)
     write_text(out / "index.html", page)
     return out / "index.html"
 
 
-def to_json(study: Study, certainty: Certainty) -> dict[str, Any]:
-    """The content of ``report.json``."""
+def to_json(contents: Contents) -> dict[str, Any]:
+    """The content of ``report.json``, by ``schema``."""
+    study, certainty = contents.study, contents.certainty
     cells = []
     for cell in ordered_cells(study):
         row: dict[str, Any] = {"detector": cell.detector, "arm": cell.arm, "seed": cell.seed}
@@ -83,6 +81,10 @@ def to_json(study: Study, certainty: Certainty) -> dict[str, Any]:
             "untested": certainty.untested,
         },
         "summary": [asdict(row) for row in summaries(study)],
+        "breakdown": breakdowns.to_json(contents.breakdown),
+        "disagreements": [asdict(one) for one in contents.disputed],
+        "leakage": study.leakage,
+        "random_parts_equal": random_parts_agree(study, contents.evidence),
         "arms": [asdict(arm) for arm in study.arms],
         "detectors": study.detectors,
         "seeds": study.seeds,

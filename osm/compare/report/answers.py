@@ -118,7 +118,9 @@ def p_words(difference: Difference, certainty: Certainty) -> str:
     p = difference.p if difference.p_holm is None else difference.p_holm
     family = certainty.family(difference)
     text = p_value(p)
-    return f"p {text if text.startswith('<') else f'= {text}'}" + (f" (corrected for {family})" if family > 1 else "")
+    return f"p {text if text.startswith('<') else f'= {text}'}" + (
+        f" (corrected for {family} comparisons)" if family > 1 else ""
+    )
 
 
 def p_value(p: float) -> str:

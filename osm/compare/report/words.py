@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from osm.compare.report import paper
-from osm.compare.report.evidence import Evidence, Key, key
 from osm.compare.report.tables import PLACES, Delta, Summary, count, deltas, figure, ordered_cells, summaries
 from osm.compare.study import METRICS, ArmInfo, Study
 
@@ -88,6 +87,12 @@ def signed(value: float) -> str:
     """A difference in points with its sign; what rounds to zero has none."""
     text = f"{100 * value:+.1f}"
     return "0.0" if float(text) == 0 else text.replace("-", "−")
+
+
+def signed_number(value: float) -> str:
+    """A number with its sign, one decimal where it has one; what rounds to zero has no sign."""
+    text = f"{value:+.1f}".removesuffix(".0")
+    return "0" if text in ("+0", "-0") else text.replace("-", "−")
 
 
 def spread(mean: float | None, sd: float | None) -> str:
@@ -190,26 +195,6 @@ def paper_table() -> Table:
     """Table III."""
     columns = (Column("Arm", number=False), Column("Faster R-CNN"), Column("YOLOv3"))
     return Table(columns, tuple((r.arm, points(r.faster_rcnn), points(r.yolov3)) for r in paper.TABLE_III))
-
-
-def certificate_table(study: Study, evidence: dict[Key, Evidence]) -> Table:
-    """What was loaded into the backbones, one row a cell with a certificate."""
-    label = labels(study)
-    columns = [Column(name, number=False) for name in ("Detector", "Arm", "Seed", "Weights from")]
-    columns += [Column("Filled"), Column("Tensors filled"), Column("Left random"), Column("Unused")]
-    columns.append(Column("What stayed random", number=False))
-    lines = []
-    for cell in ordered_cells(study):
-        proof = evidence[key(cell)].certificate
-        if proof is None:
-            continue
-        random = [str(name) for name in proof.get("random", ())]
-        filled, unused = len(proof.get("filled", ())), len(proof.get("unused", ()))
-        lines.append((
-            cell.detector, label.get(cell.arm, cell.arm), str(cell.seed), str(proof.get("source") or "–"),
-            percent(proof.get("coverage")), str(filled), str(len(random)), str(unused), modules(random, not filled),
-        ))  # fmt: skip
-    return Table(tuple(columns), tuple(lines))
 
 
 def modules(names: Sequence[str], everything: bool, most: int = 6) -> str:
