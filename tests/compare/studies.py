@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from osm.compare.report import schema
 from osm.compare.study import ArmInfo, CellResult, SkippedCell, Study
 from osm.detection.evaluate import average_precision
 from osm.detection.predictions import Predictions, ScenePrediction, TilePrediction
@@ -163,6 +164,20 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if not {"style", "script"} & set(self.open[-1:]):
             self.text += data
+
+
+def report_of(folder):
+    """``report.json``, which is held to the published schema wherever a test reads it."""
+    import json
+
+    import jsonschema
+
+    def not_json(text):
+        raise AssertionError(f"{text} is no JSON")
+
+    content = json.loads((folder / "report.json").read_text(encoding="utf-8"), parse_constant=not_json)
+    jsonschema.Draft202012Validator(schema()).validate(content)
+    return content
 
 
 def page_of(folder):

@@ -10,7 +10,7 @@ import statistics
 import numpy as np
 import pytest
 
-from osm.compare.report import write_report
+from osm.compare.report import schema, write_report
 from osm.compare.report.figures import smooth
 from osm.compare.report.strip import busiest_window, choose_scenes
 from osm.compare.report.tables import baselines, deltas, summaries
@@ -18,7 +18,7 @@ from osm.compare.study import ArmInfo, SkippedCell
 from osm.data.boxes import intersection_matrix
 from osm.detection.predictions import ScenePrediction
 from osm.errors import DataError
-from tests.compare.studies import ARMS, Page, a_study, bare_study, page_of
+from tests.compare.studies import ARMS, Page, a_study, bare_study, page_of, report_of
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def report(study, tmp_path_factory):
 def test_the_numbers_of_a_small_study_by_hand(tmp_path):
     cells = {("scratch", 0): 0.50, ("scratch", 1): 0.60, ("osm", 0): 0.54, ("osm", 1): 0.62, ("imagenet", 0): 0.70}
     write_report(bare_study(cells), tmp_path)
-    content = json.loads((tmp_path / "report.json").read_text())
+    content = report_of(tmp_path)
     cell = next(row for row in content["cells"] if (row["arm"], row["seed"]) == ("osm", 1))
     assert cell == {
         "detector": "faster-rcnn_r18", "arm": "osm", "seed": 1, "coverage": None, "seconds": 60.0,
@@ -81,7 +81,7 @@ def test_a_figure_without_truth_is_null_and_takes_no_part(tmp_path):
     cells = {("scratch", 0): 0.5, ("scratch", 1): float("nan"), ("osm", 0): 0.6, ("osm", 1): 0.9}
     study = bare_study(cells)
     write_report(study, tmp_path)
-    content = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
+    content = report_of(tmp_path)
     assert next(c for c in content["cells"] if (c["arm"], c["seed"]) == ("scratch", 1))["ap50_scene"] is None
     (delta,) = [d for d in deltas(study) if d.metric == "ap50_scene"]
     assert delta.per_seed == ((0, pytest.approx(0.1)),)
@@ -99,7 +99,7 @@ def test_every_arm_meets_scratch_and_imagenet_and_no_pair_twice():
 
 
 def test_report_json_has_what_programs_need(report, study):
-    content = json.loads((report / "report.json").read_text())
+    content = report_of(report)
     assert content["format"] == 2
     assert len(content["cells"]) == len(study.cells) == 15
     for cell in content["cells"]:
@@ -114,6 +114,19 @@ def test_report_json_has_what_programs_need(report, study):
     assert content["skipped"][0]["arm"] == "imagenet"
     assert content["settings"]["tile"] == {"size_px": 512, "overlap_px": 200}
     assert content["caveats"] == ["simulated data: these figures say nothing about real SAR"]
+
+
+def test_the_schema_is_one_and_refuses_what_is_no_report(report):
+    import jsonschema
+
+    jsonschema.Draft202012Validator.check_schema(schema())
+    content = report_of(report)
+    assert content["tests"]["settings"] == {
+        "resamples": 10_000, "swaps": 5_000, "seed": 0, "place": "scene", "metrics": ["ap50", "ap_coco"],
+    }  # fmt: skip
+    content["cells"][0]["ap50_tile"] = 87.2
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, schema())
 
 
 # ---------------------------------------------------------------- the page
@@ -153,7 +166,7 @@ def test_every_picture_is_inside_and_described(report):
 def test_the_page_says_what_was_found_and_what_to_keep_in_mind(report, study):
     page = page_of(report)
     text = " ".join(page.text.split())
-    report_json = json.loads((report / "report.json").read_text())
+    report_json = report_of(report)
     tested = next(
         d for d in report_json["tests"]["differences"]
         if (d["detector"], d["arm"], d["baseline"], d["metric"]) == ("faster-rcnn_r18", "osm", "scratch", "ap50")
@@ -189,6 +202,7 @@ def test_hostile_labels_stay_text(tmp_path):
         study, title=evil, caveats=(evil,), settings={evil: evil}, skipped=(SkippedCell("d", "osm", evil),)
     )
     write_report(hostile, tmp_path / "out")
+    report_of(tmp_path / "out")
     page = page_of(tmp_path / "out")
     assert not [tag for tag, _ in page.elements if tag in ("script", "img")]
     assert not [a for _, a in page.elements if any(name.startswith("on") for name in a)]
@@ -201,7 +215,7 @@ def test_hostile_labels_stay_text(tmp_path):
 def test_a_study_that_has_only_begun_still_has_a_report(tmp_path):
     write_report(bare_study({}), tmp_path)
     assert "There is no finished pair of cells to compare yet." in page_of(tmp_path).text
-    assert json.loads((tmp_path / "report.json").read_text())["cells"] == []
+    assert report_of(tmp_path)["cells"] == []
     assert "no finished pair" in (tmp_path / "report.md").read_text()
 
 

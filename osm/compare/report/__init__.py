@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,13 @@ def write_report(study: Study, out: Path, *, cache: Path | None = None) -> Path:
     write_text(out / "report.md", text)
     write_text(out / "index.html", page)
     return out / "index.html"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of ``report.json``."""
+    file = resources.files("osm.compare.report").joinpath("schemas").joinpath(f"report-{FORMAT}.json")
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return content
 
 
 def to_json(contents: Contents) -> dict[str, Any]:
