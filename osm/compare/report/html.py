@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from osm.compare.report import answers, breakdowns, charts, disagree, figures, paper, proofs, settings, strip, words
+from osm.compare.report import (
+    answers,
+    breakdowns,
+    charts,
+    disagree,
+    figures,
+    interactive,
+    paper,
+    proofs,
+    settings,
+    strip,
+    words,
+)
 from osm.compare.report.contents import Contents, where_it_is
 
 
@@ -16,6 +28,7 @@ def render(contents: Contents) -> str:
     disputed = strip.build_strips(
         study, evidence, pictures, lambda detector, scenes: disagree.shown(contents.disputed, detector, scenes)
     )
+    curves = charts.precision_recall_charts(study, evidence)
     shown = [scene for one in (*strips, *disputed) for scene in one.scenes]
     return fill(
         "index.html.j2",
@@ -46,7 +59,8 @@ def render(contents: Contents) -> str:
         random_parts_differ=contents.random_parts_differ,
         legend=[(arm.label, figures.legend_svg(index)) for index, arm in enumerate(study.arms)],
         seed_charts=charts.seed_charts(study),
-        curve_charts=charts.precision_recall_charts(study, evidence),
+        curve_charts=curves,
+        library=interactive.library() if curves else "",
         training_charts=charts.training_charts(study, evidence),
         strips=strips,
         pictures={scene.element: scene for scene in shown if scene.picture},
