@@ -145,7 +145,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.elements, self.open, self.text = [], [], ""
+        self.elements, self.open, self.text, self.scripts = [], [], "", []
         self.feed(text)
         self.close()
         assert self.open == [], f"never closed: {self.open}"
@@ -162,7 +162,9 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if not {"style", "script"} & set(self.open[-1:]):
+        if self.open[-1:] == ["script"]:
+            self.scripts.append((self.elements[-1][1], data))
+        elif self.open[-1:] != ["style"]:
             self.text += data
 
 

@@ -135,7 +135,8 @@ def test_the_schema_is_one_and_refuses_what_is_no_report(report):
 def test_the_page_loads_nothing_from_anywhere(report):
     text = (report / "index.html").read_text(encoding="utf-8")
     page = Page(text)
-    assert not [tag for tag, _ in page.elements if tag in ("script", "iframe", "object", "embed", "base")]
+    assert not [tag for tag, _ in page.elements if tag in ("iframe", "object", "embed", "base")]
+    assert not [attributes for tag, attributes in page.elements if tag == "script" and "src" in attributes]
     for tag, attributes in page.elements:
         for name in ("src", "href", "xlink:href", "data", "poster", "srcset", "action"):
             target = attributes.get(name)
@@ -204,7 +205,16 @@ def test_hostile_labels_stay_text(tmp_path):
     write_report(hostile, tmp_path / "out")
     report_of(tmp_path / "out")
     page = page_of(tmp_path / "out")
-    assert not [tag for tag, _ in page.elements if tag in ("script", "img")]
+    assert not [tag for tag, _ in page.elements if tag == "img"]
+    # one curve per tile and one per scene, the library, and what runs
+    kinds = [attributes.get("type") for attributes, _ in page.scripts]
+    assert kinds == ["application/json", "application/json", "text/plain", None]
+    assert [tag for tag, _ in page.elements].count("script") == len(kinds)
+    for _, text in page.scripts[:2]:
+        # as text, also for plotly.js, which takes tags for markup
+        assert {line["name"] for line in json.loads(text)["lines"]} == {
+            "scratch", '&lt;script&gt;alert(1)&lt;/script&gt;|`$x$ "onload="x',
+        }  # fmt: skip
     assert not [a for _, a in page.elements if any(name.startswith("on") for name in a)]
     assert page.text.count("alert(1)") >= 6
     text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
