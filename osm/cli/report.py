@@ -1,0 +1,54 @@
+"""``osm report``: the report of a comparison again, or of two side by side; nothing is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="A", help="Folder of a comparison, as `osm compare` left it.")],
+    other: Annotated[
+        Path | None, typer.Argument(metavar="[B]", help="A second one, to stand beside the first.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the report; A/report, or A/report_beside_B, if not given."),
+    ] = None,
+) -> None:
+    """Render the report of a comparison again from its cells, or put two comparisons side by side.
+
+    Nothing is trained or detected. What takes long is kept in A/cache by the content of the predictions.
+    """
+    from osm.compare.report import write_report
+    from osm.compare.report.beside import write_beside
+    from osm.compare.run import load_study
+    from osm.errors import ConfigError
+    from osm.files import read_json
+
+    study = load_study(folder)
+    if other is None:
+        page = write_report(study, out or folder / "report", cache=folder / "cache")
+        for sentence in read_json(page.parent / "report.json")["answer"]:
+            typer.echo(sentence)
+        typer.echo(f"\nreport: {page}")
+        return
+    if folder.resolve() == other.resolve():
+        raise ConfigError(other, found="the same folder twice", expected="two comparisons", mend="give another as B")
+    names = names_of(folder, other)
+    runs = (study, folder / "cache"), (load_study(other), other / "cache")
+    page = write_beside(runs, names, out or folder / f"report_beside_{other.resolve().name}")
+    typer.echo(f"report: {page}")
+
+
+def names_of(folder: Path, other: Path) -> tuple[str, str]:
+    """The shortest ends of two paths that tell them apart."""
+    first, second = folder.resolve().parts, other.resolve().parts
+    longest = max(len(first), len(second))
+    for count in range(1, longest + 1):
+        names = "/".join(first[-count:]), "/".join(second[-count:])
+        if names[0] != names[1]:
+            return names
+    raise ValueError(f"{folder} and {other} are one folder")
