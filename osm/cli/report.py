@@ -11,7 +11,7 @@ import typer
 def report(
     folder: Annotated[Path, typer.Argument(metavar="A", help="Folder of a comparison, as `osm compare` left it.")],
     other: Annotated[
-        Path | None, typer.Argument(metavar="[B]", help="A second one, to stand beside the first.", show_default=False)
+        Path | None, typer.Argument(metavar="B", help="A second one, to stand beside the first.", show_default=False)
     ] = None,
     out: Annotated[
         Path | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -51,6 +52,14 @@ def test_one_comparison_is_one_sentence_with_interval_p_and_what_is_missing():
     )
     assert said.endswith("would settle it, if it stays as large.")
     assert "more scenes" in said
+
+
+def test_among_several_comparisons_more_data_is_not_promised_to_settle_one():
+    made = certain(0.011, 0.013, 0.09), certain(0.02, 0.01, 0.001, baseline="imagenet")
+    both = Certainty((made[0], dataclasses.replace(made[0], metric="ap_coco"), made[1]))
+    (said,) = (one for one in answer(study_of(), both) if "against scratch" in one)
+    assert "(corrected for 2 comparisons)" in said
+    assert said.endswith("would take zero out of its interval, if it stays as large.")
 
 
 @pytest.mark.parametrize(

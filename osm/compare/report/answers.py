@@ -80,7 +80,7 @@ def _sentence(study: Study, certainty: Certainty, detector: str, arm: str, basel
     few = " With two seeds, little is known of the spread between training runs." if number == 2 else ""
     return (
         f"{where}, {label[arm]} {verb} {what}{by} against {label[baseline]} {ends(found)}, "
-        f"{p_words(found, certainty)}: {needed_words(found)}.{few}{left}"
+        f"{p_words(found, certainty)}: {needed_words(found, certainty.family(found))}.{few}{left}"
     )
 
 
@@ -140,14 +140,14 @@ def difference_table(study: Study, certainty: Certainty) -> Table:
         lines.append((
             one.detector, f"{label[one.arm]} − {label[one.baseline]}", METRIC_NAMES[one.metric],
             str(one.spread.n_seeds), signed(one.estimate), ends(one), p_value(one.p) if told else "–",
-            p_value(one.p_holm) if told and one.p_holm is not None else "–", _verdict(one),
+            p_value(one.p_holm) if told and one.p_holm is not None else "–", _verdict(one, certainty),
             resolution_words(one) if told else _too_few(one),
         ))  # fmt: skip
     return Table(tuple(columns), tuple(lines))
 
 
-def _verdict(one: Difference) -> str:
-    return needed_words(one) if claims(one) else "not tested"
+def _verdict(one: Difference, certainty: Certainty) -> str:
+    return needed_words(one, certainty.family(one)) if claims(one) else "not tested"
 
 
 def _too_few(one: Difference) -> str:

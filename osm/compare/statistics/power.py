@@ -65,8 +65,14 @@ def resolution_words(difference: Difference) -> str:
     return f"{scenes} and {seeds} cannot resolve less than ±{100 * detectable(difference):.1f} points"
 
 
-def needed_words(difference: Difference) -> str:
-    """``settled``, or ``not settled; 8 more scenes or 2 more seeds would settle it``, or that nothing would."""
+def needed_words(difference: Difference, family: int = 1) -> str:
+    """``settled``, or ``not settled; 8 more scenes or 2 more seeds would settle it``, or that nothing would.
+
+    Args:
+        difference: The difference.
+        family: Number of comparisons that its p-value was corrected for. ``needed`` looks at the interval, which is
+            not corrected: of one comparison among several, zero would leave the interval, and no more is said.
+    """
     if difference.settled:
         return "settled"
     what = needed(difference)
@@ -77,9 +83,10 @@ def needed_words(difference: Difference) -> str:
         for number, name in ((what.more_scenes, "scene"), (what.more_seeds, "seed"))
         if number is not None
     ]
+    do = "settle it" if family < 2 else "take zero out of its interval"
     if not ways:
-        return "not settled; neither more scenes nor more seeds alone would settle it"
-    return f"not settled; {' or '.join(ways)} would settle it, if it stays as large"
+        return f"not settled; neither more scenes nor more seeds alone would {do}"
+    return f"not settled; {' or '.join(ways)} would {do}, if it stays as large"
 
 
 def _half_width(spread: Spread) -> float:
