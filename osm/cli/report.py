@@ -17,6 +17,14 @@ def report(
         Path | None,
         typer.Option("--out", help="Folder for the report; A/report, or A/report_beside_B, if not given."),
     ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            help="Figure of whole scenes to test: ap50 (if nothing is given), ap50_voc07, ap50_coco or ap_coco; repeat "
+            "it for more, and p-values are corrected for all of them.",
+        ),
+    ] = None,
 ) -> None:
     """Render the report of a comparison again from its cells, or put two comparisons side by side.
 
@@ -24,13 +32,19 @@ def report(
     """
     from osm.compare.report import write_report
     from osm.compare.report.beside import write_beside
+    from osm.compare.report.certainty import METRICS
     from osm.compare.run import load_study
+    from osm.compare.statistics.study import METRICS as FIGURES
     from osm.errors import ConfigError
     from osm.files import read_json
 
+    metrics = tuple(dict.fromkeys(metric or METRICS))
+    for one in metrics:
+        if one not in FIGURES:
+            raise ConfigError("--metric", found=one, expected=" or ".join(FIGURES), mend="correct the option")
     study = load_study(folder)
     if other is None:
-        page = write_report(study, out or folder / "report", cache=folder / "cache")
+        page = write_report(study, out or folder / "report", cache=folder / "cache", metrics=metrics)
         for sentence in read_json(page.parent / "report.json")["answer"]:
             typer.echo(sentence)
         typer.echo(f"\nreport: {page}")
@@ -39,7 +53,7 @@ def report(
         raise ConfigError(other, found="the same folder twice", expected="two comparisons", mend="give another as B")
     names = names_of(folder, other)
     runs = (study, folder / "cache"), (load_study(other), other / "cache")
-    page = write_beside(runs, names, out or folder / f"report_beside_{other.resolve().name}")
+    page = write_beside(runs, names, out or folder / f"report_beside_{other.resolve().name}", metrics)
     typer.echo(f"report: {page}")
 
 

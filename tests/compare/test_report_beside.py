@@ -111,6 +111,8 @@ def test_what_is_no_comparison_is_refused(runs, tmp_path):
     result = osm("report", tmp_path)
     assert isinstance(result.exception, OSMError)
     assert "plan.json" in str(result.exception)
+    result = osm("report", runs[0][1], "--metric", "ap75")
+    assert "ap50 or ap50_voc07" in str(result.exception)
     result = osm("report", runs[0][1], runs[0][1])
     assert "the same folder twice" in str(result.exception)
     assert json.loads((runs[0][1] / "plan.json").read_text())["format"] == 1

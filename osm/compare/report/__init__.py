@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -31,7 +32,7 @@ from osm.files import write_json, write_text
 FORMAT = 2
 
 
-def write_report(study: Study, out: Path, *, cache: Path | None = None) -> Path:
+def write_report(study: Study, out: Path, *, cache: Path | None = None, metrics: Sequence[str] = METRICS) -> Path:
     """Write ``report.json``, ``report.md`` and, last, ``index.html`` into ``out``.
 
     AP is a fraction in [0, 1] in JSON (null where there was no truth) and stands in points (×100) in the other two.
@@ -40,6 +41,7 @@ def write_report(study: Study, out: Path, *, cache: Path | None = None) -> Path:
         study: The comparison, whole or as far as it has come; its cells' folders are read.
         out: Folder, created if need be; earlier reports in it are replaced file by file.
         cache: Folder to keep in what takes long to compute, by the content of the predictions; None to keep nothing.
+        metrics: Figures to test, of ``osm.compare.statistics.study.METRICS``; p-values are corrected for all of them.
 
     Returns:
         The path of ``index.html``.
@@ -49,7 +51,7 @@ def write_report(study: Study, out: Path, *, cache: Path | None = None) -> Path:
     """
     from osm.compare.report import html, markdown
 
-    contents = gather(study, cache)
+    contents = gather(study, cache, metrics)
     # everything is rendered before anything is written: no report is half new
     content, text, page = to_json(contents), markdown.render(contents), html.render(contents)
     write_json(out / "report.json", content)
@@ -85,7 +87,13 @@ def to_json(contents: Contents) -> dict[str, Any]:
         "deltas": differences,
         "answer": answer(study, certainty),
         "tests": {
-            "settings": {"resamples": RESAMPLES, "swaps": SWAPS, "seed": SEED, "place": PLACE, "metrics": METRICS},
+            "settings": {
+                "resamples": RESAMPLES,
+                "swaps": SWAPS,
+                "seed": SEED,
+                "place": PLACE,
+                "metrics": certainty.metrics,
+            },
             "differences": [_tested(one) for one in certainty.tested],
             "untested": certainty.untested,
         },

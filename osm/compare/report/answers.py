@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from osm.compare.report.certainty import METRICS, PLACE, RESAMPLES, SEED, SWAPS, Certainty, claims, pairs, settled
+from osm.compare.report.certainty import PLACE, RESAMPLES, SEED, SWAPS, Certainty, claims, pairs, settled
 from osm.compare.report.tables import Delta, deltas
 from osm.compare.report.words import METRIC_NAMES, PLACE_NAMES, Column, Table, labels, seed_words, signed
 from osm.compare.statistics.difference import Difference
 from osm.compare.statistics.power import needed_words, resolution_words
+from osm.compare.statistics.study import METRICS as FIGURES
 from osm.compare.study import Study, is_placebo
 
 DATA_NAMES = {
@@ -158,5 +159,9 @@ def _ordered(study: Study, found: Sequence[Difference]) -> list[Difference]:
     order = {pair: index for index, pair in enumerate(pairs(study))}
     return sorted(
         found,
-        key=lambda one: (study.detectors.index(one.detector), order[one.arm, one.baseline], METRICS.index(one.metric)),
+        key=lambda one: (
+            study.detectors.index(one.detector),
+            order[one.arm, one.baseline],
+            list(FIGURES).index(one.metric),
+        ),
     )

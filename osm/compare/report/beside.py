@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from osm.compare.report import answers, html, markdown, proofs, settings
-from osm.compare.report.certainty import METRICS, claims, settled
+from osm.compare.report.certainty import METRICS as TESTED
+from osm.compare.report.certainty import claims, settled
 from osm.compare.report.contents import Contents, gather
 from osm.compare.report.tables import Summary, summaries
 from osm.compare.report.words import METRIC_NAMES, PLACE_NAMES, Column, Table, labels, points, signed, spread
 from osm.compare.statistics.difference import Difference
+from osm.compare.statistics.study import METRICS
 from osm.compare.study import Study
 from osm.files import write_text
 
@@ -24,7 +27,10 @@ FIGURES = (("ap50", "scene"), ("ap_coco", "scene"), ("ap50", "tile"))
 
 
 def write_beside(
-    runs: tuple[tuple[Study, Path | None], tuple[Study, Path | None]], names: tuple[str, str], out: Path
+    runs: tuple[tuple[Study, Path | None], tuple[Study, Path | None]],
+    names: tuple[str, str],
+    out: Path,
+    metrics: Sequence[str] = TESTED,
 ) -> Path:
     """Write ``report.md`` and, last, ``index.html`` of two runs into ``out``.
 
@@ -32,6 +38,7 @@ def write_beside(
         runs: Two studies, each with the folder that keeps what takes long, or None.
         names: What to call them; different.
         out: Folder, created if need be.
+        metrics: Figures to test.
 
     Returns:
         The path of ``index.html``.
@@ -39,7 +46,7 @@ def write_beside(
     Raises:
         DataError: A file of a cell is there but broken, or the arms of one run were scored on different scenes.
     """
-    first, second = (gather(study, cache) for study, cache in runs)
+    first, second = (gather(study, cache, metrics) for study, cache in runs)
     both = {names[0]: first, names[1]: second}
     title = f"{names[0]} beside {names[1]}"
     figures, differences = figure_table(both), difference_table(both)
@@ -115,7 +122,8 @@ def difference_table(both: dict[str, Contents]) -> Table:
     rows = []
     order = list(dict.fromkeys(name for one in both.values() for name in one.study.detectors))
     keys = sorted(
-        dict.fromkeys(key for run in keyed for key in run), key=lambda key: (order.index(key[0]), METRICS.index(key[3]))
+        dict.fromkeys(key for run in keyed for key in run),
+        key=lambda key: (order.index(key[0]), list(METRICS).index(key[3])),
     )
     for key in keys:
         cells = [cell for run in keyed for cell in _tested(run.get(key))]

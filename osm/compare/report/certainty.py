@@ -18,9 +18,9 @@ from osm.compare.statistics.spread import Spread
 from osm.compare.statistics.study import Settings, differences
 from osm.compare.study import ArmInfo, Study, is_placebo
 
-#: What is tested: these figures, of whole scenes.
+#: What is tested if nothing else is asked for: one figure, of whole scenes. Every further one costs power.
 PLACE = "scene"
-METRICS = ("ap50", "ap_coco")
+METRICS = ("ap50",)
 RESAMPLES, SWAPS, SEED = 10_000, 5_000, 0
 
 #: Below this many cells a second process starts later than one is done.
@@ -35,10 +35,12 @@ class Certainty:
     Attributes:
         tested: Differences, corrected for their number where there are two seeds or more.
         untested: Why some or all cells took no part, a sentence each.
+        metrics: Figures that were asked for.
     """
 
     tested: tuple[Difference, ...] = ()
     untested: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = METRICS
 
     def find(self, detector: str, arm: str, baseline: str, metric: str = "ap50") -> Difference | None:
         """The difference of these two arms."""
@@ -81,13 +83,16 @@ def placebo_of(study: Study, arm: ArmInfo) -> str | None:
     return min(own, key=len) if own else placebos[0] if len(placebos) == 1 else None
 
 
-def measure(study: Study, evidence: dict[Key, Evidence], cache: Path | None = None) -> Certainty:
+def measure(
+    study: Study, evidence: dict[Key, Evidence], cache: Path | None = None, metrics: Sequence[str] = METRICS
+) -> Certainty:
     """Test what can be tested.
 
     Args:
         study: The comparison.
         evidence: Its cells.
         cache: Folder to keep the result in, by the SHA-256 of all predictions; None to keep nothing.
+        metrics: Figures to test, of ``osm.compare.statistics.study.METRICS``; p-values are corrected for all of them.
 
     Raises:
         DataError: Arms were scored on different scenes or ships.
@@ -106,15 +111,15 @@ def measure(study: Study, evidence: dict[Key, Evidence], cache: Path | None = No
         else:
             usable |= cells
     if not usable or not wanted:
-        return Certainty(untested=tuple(untested))
+        return Certainty((), tuple(untested), tuple(metrics))
     content = {
         "version": _VERSION,
-        "settings": [RESAMPLES, SWAPS, SEED, PLACE, METRICS],
+        "settings": [RESAMPLES, SWAPS, SEED, PLACE, list(metrics)],
         "pairs": wanted,
         "cells": [[*key, found.predictions_sha256] for key, found in usable.items()],
     }
-    values = kept(cache, "statistics", content, lambda: [asdict(one) for one in _test(usable, wanted)])
-    return Certainty(tuple(_correct([_read(one) for one in values])), tuple(untested))
+    values = kept(cache, "statistics", content, lambda: [asdict(one) for one in _test(usable, wanted, metrics)])
+    return Certainty(tuple(_correct([_read(one) for one in values])), tuple(untested), tuple(metrics))
 
 
 def _ships(found: Evidence) -> int:
@@ -122,13 +127,16 @@ def _ships(found: Evidence) -> int:
     return sum(int((~scene.ignore).sum()) for scene in scenes)
 
 
-def _test(cells: dict[Key, Evidence], wanted: Sequence[tuple[str, str]]) -> list[Difference]:
+def _test(cells: dict[Key, Evidence], wanted: Sequence[tuple[str, str]], metrics: Sequence[str]) -> list[Difference]:
+    coco = any("coco" in metric for metric in metrics)
     judged: dict[Key, CellRankings] = {
-        key: cell_rankings(found.predictions, PLACE) for key, found in cells.items() if found.predictions is not None
+        key: cell_rankings(found.predictions, PLACE, with_coco=coco)
+        for key, found in cells.items()
+        if found.predictions is not None
     }
     workers = min(os.cpu_count() or 1, 1 + len(judged) // _CELLS_A_WORKER)
     settings = Settings(RESAMPLES, SWAPS, SEED, workers)
-    return differences(judged, wanted, place=PLACE, metrics=METRICS, settings=settings)
+    return differences(judged, wanted, place=PLACE, metrics=metrics, settings=settings)
 
 
 def _correct(found: list[Difference]) -> list[Difference]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from osm.compare.report import breakdowns, disagree
 from osm.compare.report.breakdowns import CellBreakdown
-from osm.compare.report.certainty import Certainty, measure
+from osm.compare.report.certainty import METRICS, Certainty, measure
 from osm.compare.report.disagree import Disputed
 from osm.compare.report.evidence import Evidence, Key, random_parts_agree, read_evidence
 from osm.compare.report.words import RANDOM_PARTS, Table
@@ -46,12 +47,13 @@ class Section:
     table: Table | None
 
 
-def gather(study: Study, cache: Path | None = None) -> Contents:
+def gather(study: Study, cache: Path | None = None, metrics: Sequence[str] = METRICS) -> Contents:
     """Read the cells of a study and measure what can be measured.
 
     Args:
         study: The comparison.
         cache: Folder for what takes long, by content; None to keep nothing.
+        metrics: Figures to test.
 
     Raises:
         DataError: A file of a cell is there but broken, or arms were scored on different scenes.
@@ -60,7 +62,7 @@ def gather(study: Study, cache: Path | None = None) -> Contents:
     return Contents(
         study,
         evidence,
-        measure(study, evidence, cache),
+        measure(study, evidence, cache, metrics),
         breakdowns.break_down(study, evidence, cache),
         disagree.disputes(study, evidence),
     )

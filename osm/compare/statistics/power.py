@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,9 +30,7 @@ class Needed:
 
 def detectable(difference: Difference) -> float:
     """Smallest true difference that would be found in 80 % of such studies, as a fraction of AP."""
-    from scipy.stats import t
-
-    return difference.half_width + float(t.ppf(POWER, difference.spread.freedom)) * difference.spread.se
+    return difference.half_width + _t(POWER, difference.spread.freedom) * difference.spread.se
 
 
 def needed(difference: Difference) -> Needed:
@@ -90,9 +89,14 @@ def needed_words(difference: Difference, family: int = 1) -> str:
 
 
 def _half_width(spread: Spread) -> float:
-    from scipy.stats import t
+    return _t((1 + CONFIDENCE) / 2, spread.freedom) * spread.se
 
-    return float(t.ppf((1 + CONFIDENCE) / 2, spread.freedom)) * spread.se
+
+def _t(share: float, freedom: float) -> float:
+    """Quantile of Student's t; that of the normal distribution for infinitely many degrees of freedom."""
+    from scipy.special import ndtri, stdtrit
+
+    return float(ndtri(share) if math.isinf(freedom) else stdtrit(freedom, share))
 
 
 def _least(enough: Callable[[int], bool], most: int) -> int | None:
