@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -168,7 +169,7 @@ def run_and_report(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch
                 step(f"cells, up to {where.jobs} at a time ({where.executor})", len(ended), total)
 
         study = run_plan(plan, data_root=data_root, work_dir=folder, dispatch=where, progress=tell, finished=count)
-    report = write_report(study, folder / "report", cache=folder / "cache")
+    report = write_report(study, folder / "report", cache=folder / "cache", workers=os.cpu_count() or 1)
     typer.echo(table(study))
     for sentence in read_json(folder / "report" / "report.json")["answer"]:
         typer.echo(sentence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,9 @@ def report(
             raise ConfigError("--metric", found=one, expected=" or ".join(FIGURES), mend="correct the option")
     study = load_study(folder)
     if other is None:
-        page = write_report(study, out or folder / "report", cache=folder / "cache", metrics=metrics)
+        page = write_report(
+            study, out or folder / "report", cache=folder / "cache", metrics=metrics, workers=os.cpu_count() or 1
+        )
         for sentence in read_json(page.parent / "report.json")["answer"]:
             typer.echo(sentence)
         typer.echo(f"\nreport: {page}")
@@ -53,7 +56,8 @@ def report(
         raise ConfigError(other, found="the same folder twice", expected="two comparisons", mend="give another as B")
     names = names_of(folder, other)
     runs = (study, folder / "cache"), (load_study(other), other / "cache")
-    page = write_beside(runs, names, out or folder / f"report_beside_{other.resolve().name}", metrics)
+    target = out or folder / f"report_beside_{other.resolve().name}"
+    page = write_beside(runs, names, target, metrics, os.cpu_count() or 1)
     typer.echo(f"report: {page}")
 
 

@@ -300,3 +300,5 @@ def test_smoothing_keeps_a_constant_and_drops_a_spike():
     values[50] = 1000
     np.testing.assert_array_equal(smooth(values), np.ones(100))
     np.testing.assert_array_equal(smooth(np.array([3.0, 1.0])), [3.0, 1.0])
+    values = np.random.default_rng(0).normal(size=100)
+    np.testing.assert_array_equal(smooth(values, at=np.array([0, 7, 99])), smooth(values)[[0, 7, 99]])

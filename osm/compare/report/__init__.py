@@ -32,7 +32,9 @@ from osm.files import write_json, write_text
 FORMAT = 2
 
 
-def write_report(study: Study, out: Path, *, cache: Path | None = None, metrics: Sequence[str] = METRICS) -> Path:
+def write_report(
+    study: Study, out: Path, *, cache: Path | None = None, metrics: Sequence[str] = METRICS, workers: int = 1
+) -> Path:
     """Write ``report.json``, ``report.md`` and, last, ``index.html`` into ``out``.
 
     AP is a fraction in [0, 1] in JSON (null where there was no truth) and stands in points (×100) in the other two.
@@ -42,6 +44,7 @@ def write_report(study: Study, out: Path, *, cache: Path | None = None, metrics:
         out: Folder, created if need be; earlier reports in it are replaced file by file.
         cache: Folder to keep in what takes long to compute, by the content of the predictions; None to keep nothing.
         metrics: Figures to test, of ``osm.compare.statistics.study.METRICS``; p-values are corrected for all of them.
+        workers: Processes at most; more than one are started anew, so that a script has to guard its main part.
 
     Returns:
         The path of ``index.html``.
@@ -51,7 +54,7 @@ def write_report(study: Study, out: Path, *, cache: Path | None = None, metrics:
     """
     from osm.compare.report import html, markdown
 
-    contents = gather(study, cache, metrics)
+    contents = gather(study, cache, metrics, workers)
     # everything is rendered before anything is written: no report is half new
     content, text, page = to_json(contents), markdown.render(contents), html.render(contents)
     write_json(out / "report.json", content)
@@ -80,6 +83,7 @@ def to_json(contents: Contents) -> dict[str, Any]:
     for delta in deltas(study):
         per_seed = [{"seed": seed, "delta": value} for seed, value in delta.per_seed]
         differences.append(asdict(delta) | {"per_seed": per_seed})
+    settings = {"resamples": RESAMPLES, "swaps": SWAPS, "seed": SEED, "place": PLACE, "metrics": certainty.metrics}
     content = {
         "format": FORMAT,
         "title": study.title,
@@ -87,13 +91,7 @@ def to_json(contents: Contents) -> dict[str, Any]:
         "deltas": differences,
         "answer": answer(study, certainty),
         "tests": {
-            "settings": {
-                "resamples": RESAMPLES,
-                "swaps": SWAPS,
-                "seed": SEED,
-                "place": PLACE,
-                "metrics": certainty.metrics,
-            },
+            "settings": settings,
             "differences": [_tested(one) for one in certainty.tested],
             "untested": certainty.untested,
         },

@@ -31,6 +31,7 @@ def write_beside(
     names: tuple[str, str],
     out: Path,
     metrics: Sequence[str] = TESTED,
+    workers: int = 1,
 ) -> Path:
     """Write ``report.md`` and, last, ``index.html`` of two runs into ``out``.
 
@@ -39,6 +40,7 @@ def write_beside(
         names: What to call them; different.
         out: Folder, created if need be.
         metrics: Figures to test.
+        workers: Processes at most.
 
     Returns:
         The path of ``index.html``.
@@ -46,7 +48,7 @@ def write_beside(
     Raises:
         DataError: A file of a cell is there but broken, or the arms of one run were scored on different scenes.
     """
-    first, second = (gather(study, cache, metrics) for study, cache in runs)
+    first, second = (gather(study, cache, metrics, workers) for study, cache in runs)
     both = {names[0]: first, names[1]: second}
     title = f"{names[0]} beside {names[1]}"
     figures, differences = figure_table(both), difference_table(both)

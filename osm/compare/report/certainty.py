@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,7 +83,11 @@ def placebo_of(study: Study, arm: ArmInfo) -> str | None:
 
 
 def measure(
-    study: Study, evidence: dict[Key, Evidence], cache: Path | None = None, metrics: Sequence[str] = METRICS
+    study: Study,
+    evidence: dict[Key, Evidence],
+    cache: Path | None = None,
+    metrics: Sequence[str] = METRICS,
+    workers: int = 1,
 ) -> Certainty:
     """Test what can be tested.
 
@@ -93,6 +96,7 @@ def measure(
         evidence: Its cells.
         cache: Folder to keep the result in, by the SHA-256 of all predictions; None to keep nothing.
         metrics: Figures to test, of ``osm.compare.statistics.study.METRICS``; p-values are corrected for all of them.
+        workers: Processes at most; more than one are started anew, so that a script has to guard its main part.
 
     Raises:
         DataError: Arms were scored on different scenes or ships.
@@ -118,7 +122,9 @@ def measure(
         "pairs": wanted,
         "cells": [[*key, found.predictions_sha256] for key, found in usable.items()],
     }
-    values = kept(cache, "statistics", content, lambda: [asdict(one) for one in _test(usable, wanted, metrics)])
+    values = kept(
+        cache, "statistics", content, lambda: [asdict(one) for one in _test(usable, wanted, metrics, workers)]
+    )
     return Certainty(tuple(_correct([_read(one) for one in values])), tuple(untested), tuple(metrics))
 
 
@@ -127,15 +133,16 @@ def _ships(found: Evidence) -> int:
     return sum(int((~scene.ignore).sum()) for scene in scenes)
 
 
-def _test(cells: dict[Key, Evidence], wanted: Sequence[tuple[str, str]], metrics: Sequence[str]) -> list[Difference]:
+def _test(
+    cells: dict[Key, Evidence], wanted: Sequence[tuple[str, str]], metrics: Sequence[str], workers: int
+) -> list[Difference]:
     coco = any("coco" in metric for metric in metrics)
     judged: dict[Key, CellRankings] = {
         key: cell_rankings(found.predictions, PLACE, with_coco=coco)
         for key, found in cells.items()
         if found.predictions is not None
     }
-    workers = min(os.cpu_count() or 1, 1 + len(judged) // _CELLS_A_WORKER)
-    settings = Settings(RESAMPLES, SWAPS, SEED, workers)
+    settings = Settings(RESAMPLES, SWAPS, SEED, min(workers, 1 + len(judged) // _CELLS_A_WORKER))
     return differences(judged, wanted, place=PLACE, metrics=metrics, settings=settings)
 
 

@@ -16,7 +16,7 @@ from osm.compare.study import Study
 from osm.detection.evaluate import interpolate_precision, precision_recall
 
 _RECALLS = np.linspace(0, 1, 101, dtype=np.float64)
-_MOST_POINTS = 400
+_MOST_POINTS = 200
 _TENTHS = np.arange(0, 101, 10)
 _LOSS_HEADS = (
     Column("Arm", number=False),
@@ -112,9 +112,10 @@ def training_charts(study: Study, evidence: dict[Key, Evidence]) -> list[Chart]:
                 found = evidence.get((detector, arm.name, seed))
                 if found is None or found.steps is None or found.losses is None or not len(found.steps):
                     continue
-                loss = figures.smooth(found.losses)
-                chosen = np.unique(np.linspace(0, len(loss) - 1, min(len(loss), _MOST_POINTS)).astype(int))
-                lines.append(Line(index, found.steps[chosen], loss[chosen]))
+                count = len(found.losses)
+                chosen = np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).astype(np.int64))
+                loss = figures.smooth(found.losses, at=chosen)
+                lines.append(Line(index, found.steps[chosen], loss))
                 quarters = np.linspace(0, len(loss) - 1, 5).round().astype(int)
                 numbers.append((arm.label, str(seed), *(f"{value:.3g}" for value in loss[quarters])))
                 ends.append(f"{arm.label}, seed {seed}: from {loss[0]:.3g} to {loss[-1]:.3g}")

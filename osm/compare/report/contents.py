@@ -47,13 +47,14 @@ class Section:
     table: Table | None
 
 
-def gather(study: Study, cache: Path | None = None, metrics: Sequence[str] = METRICS) -> Contents:
+def gather(study: Study, cache: Path | None = None, metrics: Sequence[str] = METRICS, workers: int = 1) -> Contents:
     """Read the cells of a study and measure what can be measured.
 
     Args:
         study: The comparison.
         cache: Folder for what takes long, by content; None to keep nothing.
         metrics: Figures to test.
+        workers: Processes at most.
 
     Raises:
         DataError: A file of a cell is there but broken, or arms were scored on different scenes.
@@ -62,7 +63,7 @@ def gather(study: Study, cache: Path | None = None, metrics: Sequence[str] = MET
     return Contents(
         study,
         evidence,
-        measure(study, evidence, cache, metrics),
+        measure(study, evidence, cache, metrics, workers),
         breakdowns.break_down(study, evidence, cache),
         disagree.disputes(study, evidence),
     )
