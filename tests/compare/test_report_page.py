@@ -130,6 +130,9 @@ def test_without_scripts_and_in_print_the_drawn_figures_stay(browser, page_path)
     assert page.locator("figure > .still:visible").count() == page.locator("figure > .still").count()
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("details.printed:not([open])").count() == 0
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 less a centimetre on each side
+    whole, shown = page.evaluate(WIDTH)
+    assert whole == shown
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("details.printed[open]").count() == 0
     page.close()

@@ -138,16 +138,13 @@ def delta_table(study: Study) -> Table:
     found = deltas(study)
     columns = [Column("Detector", number=False), Column("Difference", number=False), Column("Seeds")]
     columns += [Column(METRIC_NAMES[metric], PLACE_NAMES[place]) for place in PLACES for metric in METRICS]
-    columns.append(Column("Each seed, AP50 per scene", number=False))
     lines = []
     by_detector = sorted(found, key=lambda delta: study.detectors.index(delta.detector))
     for detector, arm, baseline in dict.fromkeys((d.detector, d.arm, d.baseline) for d in by_detector):
         own = {d.metric: d for d in found if (d.detector, d.arm, d.baseline) == (detector, arm, baseline)}
         cells = [_delta_cell(own.get(f"{metric}_{place}")) for place in PLACES for metric in METRICS]
-        scene = own.get("ap50_scene")
-        each = ", ".join(f"{signed(value)} (seed {seed})" for seed, value in scene.per_seed) if scene else "–"
         number = str(max(delta.n_seeds for delta in own.values()))
-        lines.append((detector, f"{label[arm]} − {label[baseline]}", number, *cells, each))
+        lines.append((detector, f"{label[arm]} − {label[baseline]}", number, *cells))
     return Table(tuple(columns), tuple(lines))
 
 
