@@ -32,6 +32,7 @@ def report(
     Nothing is trained or detected. What takes long is kept in A/cache by the content of the predictions.
     """
     from osm.compare.report import write_report
+    from osm.compare.report.answers import shortened
     from osm.compare.report.beside import write_beside
     from osm.compare.report.certainty import METRICS
     from osm.compare.run import load_study
@@ -48,7 +49,7 @@ def report(
         page = write_report(
             study, out or folder / "report", cache=folder / "cache", metrics=metrics, workers=os.cpu_count() or 1
         )
-        for sentence in read_json(page.parent / "report.json")["answer"]:
+        for sentence in shortened(read_json(page.parent / "report.json")["answer"]):
             typer.echo(sentence)
         typer.echo(f"\nreport: {page}")
         return

@@ -7,14 +7,15 @@ import json
 
 import pytest
 
-from osm.compare.report.answers import answer, difference_table, ends, p_value
+from osm.compare.report import write_report
+from osm.compare.report.answers import answer, difference_table, ends, p_value, shortened
 from osm.compare.report.certainty import Certainty, measure, pairs, placebo_of
 from osm.compare.report.evidence import read_evidence
 from osm.compare.statistics.difference import Difference
 from osm.compare.statistics.spread import Spread
 from osm.compare.study import ArmInfo
 from osm.errors import DataError
-from tests.compare.studies import ARMS, a_study, bare_study
+from tests.compare.studies import ARMS, a_study, bare_study, page_of
 
 PLACEBO = ArmInfo("osm-shuffled", "osm-shuffled", "osm", "p.safetensors", "")
 
@@ -101,11 +102,24 @@ def test_of_several_comparisons_the_first_sentence_counts_the_settled():
     study = study_of(arms=(ARMS[0], ARMS[2], PLACEBO))
     made = certain(0.02, 0.01, 0.001), certain(0.001, 0.01, 0.8, baseline="osm-shuffled")
     said = answer(study, Certainty(made))
-    assert said[0] == "Of 2 comparisons of AP50 per scene, 1 is settled."
+    assert said[0] == "Of 2 comparisons of AP50 per scene, 1 is settled: 1 higher, 0 lower."
     assert "against scratch" in said[1]
     assert "against osm-shuffled" in said[2]
     # a placebo is no answer of its own, but it is in the table
     assert not any(sentence.startswith("On SSDD, osm-shuffled") for sentence in said)
+
+
+def test_many_sentences_are_folded_and_none_is_lost(tmp_path):
+    arms = (ARMS[0], *(ArmInfo(f"osm{k}", f"osm{k}", "osm", "x", "") for k in range(9)))
+    study = study_of(arms=arms)
+    said = answer(study, Certainty())
+    assert len(said) == 9
+    assert shortened(said) == [*said[:7], "… and 2 more in the report."]
+    assert shortened(said[:7]) == said[:7]
+    write_report(study, tmp_path)
+    text = page_of(tmp_path).text
+    assert all(sentence in text for sentence in said)
+    assert "2 more comparisons" in text
 
 
 def test_every_matched_arm_meets_its_placebo():

@@ -19,6 +19,9 @@ DATA_NAMES = {
     "air-sarship-2.0": "AIR-SARShip-2.0",
 }
 
+#: Sentences that stand at the top; further ones are folded below them, in the same order.
+MOST_SAID = 7
+
 TEST_NOTE = (
     f"Differences in points (×100) {PLACE_NAMES[PLACE]}, paired by seed and by scene. In brackets the 95 % confidence "
     f"interval of a paired hierarchical bootstrap (seeds, then scenes; {RESAMPLES:,} resamples); p is two-sided, of a "
@@ -51,9 +54,19 @@ def _count(study: Study, certainty: Certainty) -> list[str]:
     found = [one for asked in _asked(study) if (one := certainty.find(*asked)) is not None and claims(one)]
     if len(found) < 2:
         return []
-    sure = sum(settled(one) for one in found)
-    number = "none is" if sure == 0 else "all are" if sure == len(found) else f"{sure} {'is' if sure == 1 else 'are'}"
-    return [f"Of {len(found)} comparisons of AP50 {PLACE_NAMES[PLACE]}, {number} settled."]
+    sure = [one.estimate for one in found if settled(one)]
+    count, above = len(sure), sum(value > 0 for value in sure)
+    number = (
+        "none is" if count == 0 else "all are" if count == len(found) else f"{count} {'is' if count == 1 else 'are'}"
+    )
+    ways = f": {above} higher, {count - above} lower" if count else ""
+    return [f"Of {len(found)} comparisons of AP50 {PLACE_NAMES[PLACE]}, {number} settled{ways}."]
+
+
+def shortened(sentences: Sequence[str]) -> list[str]:
+    """The first of many sentences, for a terminal."""
+    left = len(sentences) - MOST_SAID
+    return [*sentences[:MOST_SAID], *([f"… and {left} more in the report."] if left > 0 else [])]
 
 
 def _sentence(study: Study, certainty: Certainty, detector: str, arm: str, baseline: str) -> str:

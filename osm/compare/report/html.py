@@ -89,4 +89,4 @@ def fill(template: str, **values: Any) -> str:
     # drawn here, not typed by anybody: the only markup that is not escaped
     environment.filters["drawn"] = Markup
     light, dark = list(enumerate(figures.LIGHT)), list(enumerate(figures.DARK))
-    return environment.get_template(template).render(light=light, dark=dark, **values)
+    return environment.get_template(template).render(light=light, dark=dark, most_said=answers.MOST_SAID, **values)
