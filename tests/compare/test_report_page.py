@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from osm.compare.report import write_report
+from osm.compare.report.figures import LIGHT
 from tests.compare.studies import a_study
 
 #: Widths in CSS pixels: a desk and a phone.
@@ -15,6 +16,14 @@ WIDTHS = (1280, 390)
 DRAW = "index => document.querySelectorAll('.plot')[index].parentElement.scrollIntoView()"
 DRAWN = "document.querySelectorAll('.drawn').length === document.querySelectorAll('.plot').length"
 WIDTH = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+COLOURS = """() => {
+  const probe = document.body.appendChild(document.createElement("i"));
+  const count = [...document.styleSheets[0].cssRules[0].style].filter(name => name.startsWith("--arm-")).length;
+  return [...Array(count).keys()].map(index => {
+    probe.style.color = `var(--arm-${index})`;
+    return getComputedStyle(probe).color;
+  });
+}"""
 PICTURES = """() => Promise.all([...document.querySelectorAll("image, img")].map(one => {
   const picture = new Image();
   picture.src = one.getAttribute("href") ?? one.src;
@@ -74,6 +83,11 @@ def test_the_page_is_quiet_whole_and_no_wider_than_the_screen(browser, page_path
         "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
     )
     assert contrast(ink, paper) > 7  # WCAG AAA
+    notes = page.evaluate("[...document.querySelectorAll('.soft')].map(one => getComputedStyle(one).color)")
+    assert min(contrast(note, paper) for note in notes) > 4.5
+    lines = page.evaluate(COLOURS)
+    assert len(lines) == len(LIGHT)
+    assert min(contrast(line, paper) for line in lines) > 3
     assert luminance(paper) > 0.9 if scheme == "light" else luminance(paper) < 0.1
     # the drawn figure gives way to the one that answers
     assert (
