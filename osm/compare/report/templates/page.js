@@ -79,7 +79,8 @@
       autosize: true, height: Math.max(280, Math.min(360, place.parentElement.clientWidth * 0.7)),
       margin: { l: 48, r: 8, t: 8, b: 40 }, paper_bgcolor: "transparent", plot_bgcolor: "transparent",
       font: { family: "system-ui, sans-serif", size: 12, color: ink },
-      xaxis: { ...axis(chart.x), range: [0, 1] }, yaxis: axis(chart.y),
+      modebar: { bgcolor: "transparent", color: colour("--soft"), activecolor: ink },
+      xaxis: { ...axis(chart.x), range: [0, 1], unifiedhovertitle: { text: `${chart.x} %{x:.2f}` } }, yaxis: axis(chart.y),
       legend: { orientation: "h", y: -0.2 }, hovermode: "x unified",
       hoverlabel: { bgcolor: colour("--panel"), bordercolor: line, font: { color: ink } },
       // a finger scrolls the page
