@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from osm.compare.study import Study
 
 
 def report(
@@ -17,6 +21,14 @@ def report(
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Folder for the report; A/report, or A/report_beside_B, if not given."),
+    ] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            "--groups",
+            help="Groups of scenes, e.g. inshore and offshore, where the data set brings no lists: a CSV with the "
+            "columns scene and group.",
+        ),
     ] = None,
     metric: Annotated[
         list[str] | None,
@@ -45,6 +57,8 @@ def report(
         if one not in FIGURES:
             raise ConfigError("--metric", found=one, expected=" or ".join(FIGURES), mend="correct the option")
     study = load_study(folder)
+    if groups is not None:
+        study = with_groups(study, groups)
     if other is None:
         page = write_report(
             study, out or folder / "report", cache=folder / "cache", metrics=metrics, workers=os.cpu_count() or 1
@@ -60,6 +74,26 @@ def report(
     target = out or folder / f"report_beside_{other.resolve().name}"
     page = write_beside(runs, names, target, metrics, os.cpu_count() or 1)
     typer.echo(f"report: {page}")
+
+
+def with_groups(study: Study, path: Path) -> Study:
+    """The study with the groups of a list in place of its own.
+
+    Raises:
+        DataError: The list is broken, or names none of the test scenes.
+    """
+    from osm.compare.report.evidence import read_evidence
+    from osm.data.groups import read_groups
+    from osm.errors import DataError
+
+    listed = read_groups(path, None)
+    found = [one.predictions for one in read_evidence(study).values() if one.predictions is not None]
+    scenes = sorted({scene.scene_id for predictions in found for scene in predictions.scenes})
+    if scenes and not set(scenes) & set(listed):
+        raise DataError(
+            path, found="none of the test scenes", expected=f"ids such as {', '.join(scenes[:5])}", mend="correct it"
+        )
+    return replace(study, groups=listed)
 
 
 def names_of(folder: Path, other: Path) -> tuple[str, str]:

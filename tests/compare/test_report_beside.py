@@ -67,6 +67,21 @@ def test_a_report_is_rendered_again_without_running_anything(runs, tmp_path):
     assert {path.name for path in (folder / "cache").iterdir()} == kept
 
 
+def test_groups_may_come_from_a_list(runs, tmp_path):
+    folder = runs[0][1]
+    path = tmp_path / "groups.csv"
+    path.write_text("scene,group\n1,inshore\n2,offshore\nof the training split,inshore\n")
+    result = osm("report", folder, "--groups", path, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    for cell in report_of(tmp_path / "out")["breakdown"]:
+        assert [(one["name"], one["ships"], one["scenes"]) for one in cell["groups"]] == [
+            ("inshore", 3, 1), ("offshore", 2, 1),
+        ]  # fmt: skip
+    path.write_text("scene,group\nx,inshore\n")
+    result = osm("report", folder, "--groups", path)
+    assert "none of the test scenes" in str(result.exception)
+
+
 def test_two_runs_stand_side_by_side(runs, tmp_path):
     (first, a), (second, b) = runs
     result = osm("report", a, b, "--out", tmp_path)
