@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -140,8 +141,10 @@ def check_begun(folder: Path) -> None:
 def run_and_report(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch | None = None) -> None:
     """Run a plan with progress on the terminal, write the report and print its table and its path."""
     from osm.compare.report import write_report
+    from osm.compare.report.answers import shortened
     from osm.compare.run import HERE, run_plan
     from osm.detection.engines import notices
+    from osm.files import read_json
 
     where = dispatch or HERE
     total = len(plan.cells)
@@ -167,8 +170,10 @@ def run_and_report(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch
                 step(f"cells, up to {where.jobs} at a time ({where.executor})", len(ended), total)
 
         study = run_plan(plan, data_root=data_root, work_dir=folder, dispatch=where, progress=tell, finished=count)
-    report = write_report(study, folder / "report")
+    report = write_report(study, folder / "report", cache=folder / "cache", workers=os.cpu_count() or 1)
     typer.echo(table(study))
+    for sentence in shortened(read_json(report.parent / "report.json")["answer"]):
+        typer.echo(sentence)
     typer.echo(f"\nreport: {report}")
 
 

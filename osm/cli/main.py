@@ -19,6 +19,7 @@ from osm.cli.finetune import finetune
 from osm.cli.inspect import inspect
 from osm.cli.pretrain import pretrain
 from osm.cli.probe import probe
+from osm.cli.report import report
 from osm.errors import OSMError
 
 USER_ERROR = 2
@@ -57,6 +58,7 @@ app.command("inspect")(inspect)
 app.command("finetune")(finetune)
 app.command("probe")(probe)
 app.command("compare")(compare)
+app.command("report")(report)
 app.command("export")(export)
 app.command("import")(import_)
 app.add_typer(certificate.app, name="certificate")

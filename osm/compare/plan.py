@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from osm.compare.study import ArmInfo, SkippedCell
+from osm.compare.study import ArmInfo, SkippedCell, is_placebo
 from osm.detection.arms import Init, imagenet_weights
 from osm.detection.engine import fed
 from osm.detection.fingerprint import digest_run
@@ -22,8 +22,6 @@ from osm.transfer.weights import read_weights
 FLOOR = "scratch"
 #: The arm whose pretraining saw the same patches, and no patch with its partner.
 PLACEBO = "osm-shuffled"
-#: By these in its name an arm is known as a placebo.
-PLACEBO_WORDS = ("shuffled", "placebo")
 KEYS = ("title", "detectors", "seeds", "min_coverage", "overrides", "caveats", "leakage", "pretraining_roots")
 
 
@@ -283,10 +281,10 @@ def _check_placebo(arm: Arm, path: Path, card: Card | None) -> None:
     Raises:
         WeightsError: The arm's name and the card of its weights disagree: the files were swapped.
     """
-    is_placebo = card is not None and bool(card.config.get("model", {}).get("placebo", False))
-    if any(word in arm.name for word in PLACEBO_WORDS) == is_placebo:
+    shuffled = card is not None and bool(card.config.get("model", {}).get("placebo", False))
+    if is_placebo(arm.name) == shuffled:
         return
-    if is_placebo:
+    if shuffled:
         found, expected = "weights that were pretrained on shuffled pairs", "weights that could match"
         mend = f"give them as --arm {PLACEBO}={path}"
     elif card is None:

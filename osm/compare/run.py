@@ -17,7 +17,8 @@ from osm.compare.leaks import LeakReport, check_leaks
 from osm.compare.plan import FLOOR, Cell, Plan
 from osm.compare.study import ArmInfo, CellResult, SkippedCell, Study
 from osm.compat.versions import git_revision, package_versions
-from osm.data.scenes import Scene
+from osm.data.groups import find_groups
+from osm.data.scenes import Scene, read_scenes
 from osm.detection.engines import remarks
 from osm.detection.finetune import PREDICTIONS, Finetuned, finetune, read_split
 from osm.detection.fingerprint import digest_scenes
@@ -69,7 +70,7 @@ def run_plan(
         leaks = check_leaks(plan, data_root, work_dir, partial(progress, 0, "look for test scenes in what trains"))
         fingerprints = [_fingerprint(cell, digest) for cell in plan.cells]
         done = finished_cells(plan, digest, work_dir)
-        _write_plan(plan, data, leaks, work_dir)
+        _write_plan(plan, data, leaks, data_root, work_dir)
         tasks = [_Task(*entry, data_root, work_dir) for entry in zip(plan.cells, fingerprints, strict=True)]
         if dispatch.executor == "here":
             for number, task in enumerate(tasks):
@@ -236,7 +237,7 @@ def _ships(scenes: Sequence[Scene]) -> int:
     return sum(int(np.count_nonzero(~scene.ignore)) for scene in scenes)
 
 
-def _write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, work_dir: Path) -> None:
+def _write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, data_root: Path, work_dir: Path) -> None:
     write_json(
         work_dir / PLAN,
         {
@@ -254,9 +255,22 @@ def _write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, work_dir: P
             "versions": {**package_versions(), "git revision": git_revision()},
             "baseline": FLOOR,
             "leakage": {"setting": plan.leakage, "parts": leaks.summary()},
+            **_scene_facts(plan, data_root),
             "caveats": [*plan.caveats, *caveats(plan, data), *leaks.caveats],
         },
     )
+
+
+def _scene_facts(plan: Plan, data_root: Path) -> dict[str, Any]:
+    """What is known of single test scenes: their group, and the ground size of a pixel."""
+    groups: dict[str, str] = {}
+    pixel_m: dict[str, float] = {}
+    for kind, split, ids in dict.fromkeys((r.data.kind, r.data.test_split, r.data.test_ids) for r in plan.recipes):
+        scenes = read_scenes(kind, data_root, split, ids)
+        listed = find_groups(kind, data_root)
+        groups |= {scene.scene_id: listed[scene.scene_id] for scene in scenes if scene.scene_id in listed}
+        pixel_m |= {scene.scene_id: scene.pixel_m for scene in scenes if scene.pixel_m is not None}
+    return {"groups": groups, "pixel_m": pixel_m}
 
 
 def caveats(plan: Plan, data: dict[str, Any]) -> list[str]:
@@ -328,4 +342,8 @@ def load_study(work_dir: Path) -> Study:
         versions=plan["versions"],
         baseline=plan["baseline"],
         caveats=tuple(plan["caveats"]),
+        # plans of earlier versions have none of these
+        leakage=plan.get("leakage", {}),
+        groups=plan.get("groups", {}),
+        pixel_m=plan.get("pixel_m", {}),
     )

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 #: Names of the figures of one cell, of tiles and of whole scenes alike.
 METRICS = ("ap50", "ap50_voc07", "ap50_coco", "ap_coco")
+
+
+#: By these in its name an arm is known as a placebo.
+PLACEBO_WORDS = ("shuffled", "placebo")
+
+
+def is_placebo(arm: str) -> bool:
+    """Whether an arm of this name was pretrained on shuffled pairs."""
+    return any(word in arm for word in PLACEBO_WORDS)
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,15 @@ class SkippedCell:
 
 @dataclass(frozen=True)
 class Study:
-    """A comparison, whole or as far as it has come."""
+    """A comparison, whole or as far as it has come.
+
+    Attributes:
+        baseline: Name of the arm that all others are compared with.
+        caveats: What must stand beside the figures.
+        leakage: What was looked for among what was trained on, and found; empty where nobody looked.
+        groups: Group by test scene (``inshore``, ``offshore``), where the data set comes with such lists.
+        pixel_m: Ground size of a pixel by test scene, where it is known.
+    """
 
     title: str
     data: dict[str, Any]
@@ -75,3 +92,6 @@ class Study:
     versions: dict[str, str]
     baseline: str
     caveats: tuple[str, ...]
+    leakage: dict[str, Any] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    pixel_m: dict[str, float] = field(default_factory=dict)

@@ -22,12 +22,13 @@ COAST = ("inshore", "offshore")
 _EXPECTED = "a CSV with the columns scene and group, each scene once"
 
 
-def read_groups(path: str | Path, scene_ids: Collection[str], report: Report = raise_problem) -> dict[str, str]:
+def read_groups(path: str | Path, scene_ids: Collection[str] | None, report: Report = raise_problem) -> dict[str, str]:
     """Read a list of groups.
 
     Args:
         path: The CSV.
-        scene_ids: The scenes that the data set has. A scene without a line is in no group, which is no fault.
+        scene_ids: The scenes that the data set has; None to take any. A scene without a line is in no group, which
+            is no fault.
         report: Gets what is wrong; such lines are left out.
 
     Returns:
@@ -44,14 +45,14 @@ def read_groups(path: str | Path, scene_ids: Collection[str], report: Report = r
             found, expected = f"line {number} without {'scene' if not scene else 'group'}", "both in each line"
         elif groups.get(scene, group) != group:
             found, expected = f"line {number}: {scene} in {group}, and in {groups[scene]}", "each scene in one group"
-        elif scene not in scene_ids:
+        elif scene_ids is not None and scene not in scene_ids:
             unknown.append(scene)
             continue
         else:
             groups[scene] = group
             continue
         report(DataError(path, found=found, expected=expected, mend="correct this line"))
-    if unknown:
+    if unknown and scene_ids is not None:
         some = ", ".join(sorted(unknown, key=natural_key)[:5])
         known = ", ".join(sorted(scene_ids, key=natural_key)[:5])
         report(

@@ -22,7 +22,9 @@ def run(*arguments: str, code: str = MAIN) -> subprocess.CompletedProcess[str]:
 def test_help_names_every_command():
     result = run("--help")
     assert result.returncode == 0
-    commands = "doctor demo simulate data pretrain match inspect finetune probe compare export import certificate card"
+    commands = (
+        "doctor demo simulate data pretrain match inspect finetune probe compare report export import certificate card"
+    )
     for command in commands.split():
         assert f" {command} " in result.stdout
 

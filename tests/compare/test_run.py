@@ -18,6 +18,7 @@ from osm.compare.report import write_report
 from osm.compare.run import load_study, run_plan
 from osm.errors import ConfigError, DataError
 from osm.files import InUseError, exclusive
+from tests.compare.studies import report_of
 
 
 def plan_of(config, weights, **options):
@@ -39,9 +40,11 @@ def finished(repo_root, scenes_root, weights, tmp_path_factory):
 
 def test_a_comparison_ends_in_a_report_of_all_its_cells(finished):
     _, folder, study = finished
+    assert study.leakage["setting"] == "stop"
+    assert (study.groups, study.pixel_m) == ({}, {})  # simulated scenes have neither
     page = write_report(study, folder / "work" / "report")
     assert page.name == "index.html"
-    report = json.loads((page.parent / "report.json").read_text())
+    report = report_of(page.parent)
     assert {(cell["detector"], cell["arm"], cell["seed"]) for cell in report["cells"]} == {
         ("yolov3_darknet-narrow", "scratch", 0),
         ("yolov3_darknet-narrow", "osm", 0),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from osm.compare.study import CellResult, Study
 from osm.detection.predictions import Predictions, read_predictions
 from osm.errors import DataError
-from osm.files import read_json
+from osm.files import read_json, sha256_file
 from osm.transfer.certificate import read_certificate
 
 #: The key of a cell.
@@ -25,6 +25,7 @@ class Evidence:
 
     Attributes:
         predictions: From ``predictions.json``.
+        predictions_sha256: Of that file.
         steps: Training steps (K,) of ``training.json``.
         losses: Loss (K,) at those steps.
         certificate: ``certificate.json`` as it is.
@@ -32,6 +33,7 @@ class Evidence:
     """
 
     predictions: Predictions | None
+    predictions_sha256: str | None
     steps: NDArray[np.float64] | None
     losses: NDArray[np.float64] | None
     certificate: dict[str, Any] | None
@@ -87,6 +89,7 @@ def _read_cell(cell: CellResult) -> Evidence:
     config = folder / "config.py"
     return Evidence(
         predictions=read_predictions(predictions) if predictions.is_file() else None,
+        predictions_sha256=sha256_file(predictions) if predictions.is_file() else None,
         steps=steps,
         losses=losses,
         certificate=_certificate(cell) if certificate.is_file() else None,

@@ -5,30 +5,44 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from osm.compare.report import paper, words
-from osm.compare.report.evidence import Evidence, Key, random_parts_agree
+from osm.compare.report import answers, breakdowns, disagree, paper, proofs, words
+from osm.compare.report.contents import Contents, where_it_is
 from osm.compare.report.settings import flatten
 from osm.compare.report.words import Table
-from osm.compare.study import Study
 
 
-def render(study: Study, evidence: dict[Key, Evidence]) -> str:
+def render(contents: Contents) -> str:
     """The whole document."""
-    parts = [f"# {escape(study.title)}", *(escape(sentence) for sentence in words.findings(study))]
+    study, evidence, certainty = contents.study, contents.evidence, contents.certainty
+    parts = [f"# {escape(study.title)}", *(f"**{escape(leak)}**" for leak in proofs.leaks(study))]
+    parts += [escape(sentence) for sentence in answers.answer(study, certainty)]
     if study.caveats:
         parts += ["## What to keep in mind", _items(study.caveats)]
     parts += ["## AP", words.AP_NOTE, table(words.ap_table(study)), paper.NOTE, table(words.paper_table())]
-    parts += [f"[{paper.SOURCE}]({paper.LINK})", "## Differences", words.DELTA_NOTE]
-    parts += [table(words.delta_table(study)), "## Arms", table(words.arm_table(study))]
+    parts += [f"[{paper.SOURCE}]({paper.LINK})", "## Differences", answers.TEST_NOTE, *map(escape, certainty.untested)]
+    parts += [table(answers.difference_table(study, certainty)), "### Every figure", words.DELTA_NOTE]
+    parts += [table(words.delta_table(study)), *_where(contents), "## Arms", table(words.arm_table(study))]
     if study.skipped:
         parts += ["## Not run", table(words.skipped_table(study))]
-    parts += ["## Cells", table(words.cell_table(study)), "## What was loaded"]
-    agree = random_parts_agree(study, evidence)
-    parts += [words.RANDOM_PARTS[agree]] if agree is not None else []
-    parts.append(table(words.certificate_table(study, evidence)))
+    parts += ["## Cells", table(words.cell_table(study))]
+    if study.leakage:
+        parts += ["## Leakage", table(proofs.leak_table(study))]
+    parts += ["## What was loaded", contents.random_parts, table(proofs.certificate_table(study, evidence))]
     for title, content in (("Data", study.data), ("Settings", study.settings), ("Versions", study.versions)):
         parts += [f"## {title}", _items(f"{name}: {value}" for name, value in flatten(content))]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _where(contents: Contents) -> list[str]:
+    sections = where_it_is(contents)
+    if not sections:
+        return []
+    parts = ["## Where the difference is", breakdowns.NOTE]
+    for section in sections:
+        parts += [f"### {section.title}", escape(section.note)]
+        parts += [table(section.table)] if section.table is not None else []
+    disputed = table(disagree.disputed_table(contents.study, contents.disputed))
+    return [*parts, *(["### Scenes where the arms disagree most", disagree.NOTE, disputed] if disputed else [])]
 
 
 def table(content: Table) -> str:

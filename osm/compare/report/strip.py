@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from osm.compare.report.evidence import Evidence, Key
 from osm.compare.study import Study
 from osm.data.boxes import intersection_matrix
 from osm.data.images import read_image
+from osm.data.pairs import three_bands
 from osm.data.radiometry import Radiometry
 from osm.detection.evaluate import HIT, NOT_COUNTED, ImageResult, judge
 from osm.detection.predictions import Predictions, ScenePrediction
-from osm.errors import OSMError
+from osm.errors import DataError, OSMError
 
 MIN_SCORE = 0.3
 MOST_SCENES = 4
@@ -87,26 +89,48 @@ class Strip:
     scenes: tuple[StripScene, ...]
 
 
-def build_strips(study: Study, evidence: dict[Key, Evidence]) -> list[Strip]:
-    """One strip a detector, of the lowest seed that most arms have."""
+class Pictures:
+    """Pictures of the page, each made once: a scene may be shown for two reasons."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, tuple[int, int, int, int]], tuple[str, str | None, str]] = {}
+
+    def of(self, scene: ScenePrediction, window: tuple[int, int, int, int]) -> tuple[str, str | None, str]:
+        """Id of the element, the picture as a data URI or None, and why there is none."""
+        if (scene.image_path, window) not in self._made:
+            self._made[scene.image_path, window] = (f"scene-{len(self._made)}", *_picture(scene, window))
+        return self._made[scene.image_path, window]
+
+
+#: Which scenes of a detector are shown.
+Choice = Callable[[str, tuple[ScenePrediction, ...]], Sequence[ScenePrediction]]
+
+
+def build_strips(study: Study, evidence: dict[Key, Evidence], pictures: Pictures, choose: Choice) -> list[Strip]:
+    """One strip a detector, of the lowest seed that most arms have.
+
+    Args:
+        study: The comparison.
+        evidence: Its cells.
+        pictures: Of the whole page.
+        choose: Takes the name of a detector and its scenes.
+    """
     strips = []
-    pictures: dict[tuple[str, tuple[int, int, int, int]], tuple[str, str | None, str]] = {}
     for detector in study.detectors:
         seed, found = _seed_to_show(study, evidence, detector)
         if not found:
             continue
         scenes = []
-        for scene in choose_scenes(next(iter(found.values())).scenes):
+        for scene in choose(detector, next(iter(found.values())).scenes):
             window = busiest_window(scene)
-            if (scene.image_path, window) not in pictures:
-                pictures[scene.image_path, window] = (f"scene-{len(pictures)}", *_picture(scene, window))
-            element, picture, problem = pictures[scene.image_path, window]
+            element, picture, problem = pictures.of(scene, window)
             arms = {arm: _of_scene(predictions, scene.scene_id) for arm, predictions in found.items()}
             panels = tuple(_panel(arm, own, window) for arm, own in arms.items() if own is not None)
             whole = window == (0, 0, scene.width_px, scene.height_px)
             size = scene.width_px, scene.height_px
             scenes.append(StripScene(scene.scene_id, element, picture, problem, window, whole, *size, panels))
-        strips.append(Strip(detector, seed, tuple(scenes)))
+        if scenes:
+            strips.append(Strip(detector, seed, tuple(scenes)))
     return strips
 
 
@@ -178,12 +202,22 @@ def _boxes(kind: str, boxes: NDArray[Any], window: tuple[int, int, int, int]) ->
     return made
 
 
+def _as_seen(stored: NDArray[Any], radiometry: Radiometry) -> NDArray[np.uint8]:
+    try:
+        return radiometry.apply(stored)
+    except DataError:
+        if stored.ndim < 3:
+            raise
+        # bands that differ: an optical scene, which the detector saw in colours
+        return radiometry.apply_colour(three_bands(stored))
+
+
 def _picture(scene: ScenePrediction, window: tuple[int, int, int, int]) -> tuple[str | None, str]:
     """A JPEG of the window as the detector saw it, as a data URI; or None and the reason."""
     from PIL import Image
 
     try:
-        image = Radiometry.parse(scene.radiometry).apply(read_image(Path(scene.image_path)))
+        image = _as_seen(read_image(Path(scene.image_path)), Radiometry.parse(scene.radiometry))
     except OSMError as error:
         return None, error.line
     if image.shape[:2] != (scene.height_px, scene.width_px):

@@ -102,23 +102,30 @@ def baselines(study: Study) -> list[ArmInfo]:
 
 
 def deltas(study: Study) -> list[Delta]:
-    """Every arm against every baseline, paired by the seeds that both have.
+    """Every arm against every baseline of ``compared``, paired by the seeds that both have."""
+    rows = []
+    for arm, baseline in compared(study):
+        for detector in study.detectors:
+            floor = {cell.seed: cell for cell in _cells(study, detector, baseline.name)}
+            cells = [cell for cell in _cells(study, detector, arm.name) if cell.seed in floor]
+            for name in FIGURES:
+                pairs = _differences(cells, floor, name)
+                if pairs:
+                    rows.append(_delta(detector, arm.name, baseline.name, name, pairs))
+    return rows
+
+
+def compared(study: Study) -> list[tuple[ArmInfo, ArmInfo]]:
+    """Arm and baseline of every comparison, no two arms twice.
 
     A ``scratch`` arm is a baseline only: its difference from ``imagenet`` is the other one with its sign turned.
     """
-    rows = []
-    for baseline in baselines(study):
-        for detector in study.detectors:
-            floor = {cell.seed: cell for cell in _cells(study, detector, baseline.name)}
-            for arm in study.arms:
-                if arm.name == baseline.name or arm.kind == "scratch" or _is_mirror(study, arm, baseline):
-                    continue
-                cells = [cell for cell in _cells(study, detector, arm.name) if cell.seed in floor]
-                for name in FIGURES:
-                    pairs = _differences(cells, floor, name)
-                    if pairs:
-                        rows.append(_delta(detector, arm.name, baseline.name, name, pairs))
-    return rows
+    return [
+        (arm, baseline)
+        for baseline in baselines(study)
+        for arm in study.arms
+        if arm.name != baseline.name and arm.kind != "scratch" and not _is_mirror(study, arm, baseline)
+    ]
 
 
 def _is_mirror(study: Study, arm: ArmInfo, baseline: ArmInfo) -> bool:

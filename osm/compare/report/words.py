@@ -7,12 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from osm.compare.report import paper
-from osm.compare.report.evidence import Evidence, Key, key
 from osm.compare.report.tables import PLACES, Delta, Summary, count, deltas, figure, ordered_cells, summaries
 from osm.compare.study import METRICS, ArmInfo, Study
-
-#: Below this many seeds a spread says too little to speak of a difference.
-ENOUGH_SEEDS = 3
 
 METRIC_NAMES = {
     "ap50": "AP50",
@@ -29,8 +25,9 @@ AP_NOTE = (
     "take the 1000 surest detections an image."
 )
 DELTA_NOTE = (
-    "Differences in points (×100), paired by seed: the figure of an arm minus that of its baseline with the same "
-    "seed, then mean ± sample standard deviation over the seeds that both have. No test of significance is made."
+    "Every figure in points (×100), paired by seed: that of an arm minus that of its baseline with the same seed, then "
+    "mean ± sample standard deviation over the seeds that both have. The spread is that between seeds alone; what is "
+    "sure of a difference stands in the table above."
 )
 RANDOM_PARTS = {
     True: "What stayed random is bit for bit the same in all arms of one detector and seed.",
@@ -92,6 +89,12 @@ def signed(value: float) -> str:
     return "0.0" if float(text) == 0 else text.replace("-", "−")
 
 
+def signed_number(value: float) -> str:
+    """A number with its sign, one decimal where it has one; what rounds to zero has no sign."""
+    text = f"{value:+.1f}".removesuffix(".0")
+    return "0" if text in ("+0", "-0") else text.replace("-", "−")
+
+
 def spread(mean: float | None, sd: float | None) -> str:
     """Mean ± standard deviation in points; the mean alone for one seed."""
     return points(mean) if sd is None else f"{points(mean)} ± {points(sd)}"
@@ -105,46 +108,6 @@ def labels(study: Study) -> dict[str, str]:
 def seed_words(number: int) -> str:
     """``1 seed``, ``3 seeds``."""
     return f"{number} seed" if number == 1 else f"{number} seeds"
-
-
-def findings(study: Study) -> list[str]:
-    """What was found, a sentence a detector × matched arm × baseline, without a claim of significance."""
-    found = deltas(study)
-    matched = [arm.name for arm in study.arms if arm.kind == "osm"] or [arm.name for arm in study.arms]
-    sentences = []
-    for detector in study.detectors:
-        for baseline in dict.fromkeys(delta.baseline for delta in found):
-            for arm in matched:
-                chosen = {
-                    delta.metric: delta
-                    for delta in found
-                    if (delta.detector, delta.arm, delta.baseline) == (detector, arm, baseline)
-                }
-                if "ap50_tile" in chosen or "ap50_scene" in chosen:
-                    sentences.append(_finding(study, chosen, detector, arm, baseline))
-    if not sentences:
-        return ["There is no finished pair of cells to compare yet."]
-    return [*sentences, "No test of significance was made: read each difference beside its spread over the seeds."]
-
-
-def _finding(study: Study, chosen: dict[str, Delta], detector: str, arm: str, baseline: str) -> str:
-    label = labels(study)
-    parts, signs = [], []
-    for place in PLACES:
-        delta = chosen.get(f"ap50_{place}")
-        if delta is not None:
-            sd = "" if delta.sd is None else f" (sd {points(delta.sd)})"
-            parts.append(f"{signed(delta.mean)} points{sd} {PLACE_NAMES[place]}")
-            above = sum(value > 0 for _, value in delta.per_seed)
-            signs.append(f"{above} of {delta.n_seeds} {PLACE_NAMES[place]}")
-    number = min(delta.n_seeds for name, delta in chosen.items() if name in ("ap50_tile", "ap50_scene"))
-    start = f"With {detector}, starting from {label[arm]} instead of {label[baseline]}"
-    sentence = f"{start} changed AP50 by {' and '.join(parts)}"
-    if number == 1:
-        return f"{sentence}. With one seed this is not settled: nothing can be said about the difference."
-    if number < ENOUGH_SEEDS:
-        return f"{sentence}, on average over {seed_words(number)}. With {seed_words(number)} this is not settled."
-    return f"{sentence}, on average over {seed_words(number)}; seeds above zero: {', '.join(signs)}."
 
 
 def ap_table(study: Study) -> Table:
@@ -175,16 +138,13 @@ def delta_table(study: Study) -> Table:
     found = deltas(study)
     columns = [Column("Detector", number=False), Column("Difference", number=False), Column("Seeds")]
     columns += [Column(METRIC_NAMES[metric], PLACE_NAMES[place]) for place in PLACES for metric in METRICS]
-    columns.append(Column("Each seed, AP50 per scene", number=False))
     lines = []
     by_detector = sorted(found, key=lambda delta: study.detectors.index(delta.detector))
     for detector, arm, baseline in dict.fromkeys((d.detector, d.arm, d.baseline) for d in by_detector):
         own = {d.metric: d for d in found if (d.detector, d.arm, d.baseline) == (detector, arm, baseline)}
         cells = [_delta_cell(own.get(f"{metric}_{place}")) for place in PLACES for metric in METRICS]
-        scene = own.get("ap50_scene")
-        each = ", ".join(f"{signed(value)} (seed {seed})" for seed, value in scene.per_seed) if scene else "–"
         number = str(max(delta.n_seeds for delta in own.values()))
-        lines.append((detector, f"{label[arm]} − {label[baseline]}", number, *cells, each))
+        lines.append((detector, f"{label[arm]} − {label[baseline]}", number, *cells))
     return Table(tuple(columns), tuple(lines))
 
 
@@ -232,26 +192,6 @@ def paper_table() -> Table:
     """Table III."""
     columns = (Column("Arm", number=False), Column("Faster R-CNN"), Column("YOLOv3"))
     return Table(columns, tuple((r.arm, points(r.faster_rcnn), points(r.yolov3)) for r in paper.TABLE_III))
-
-
-def certificate_table(study: Study, evidence: dict[Key, Evidence]) -> Table:
-    """What was loaded into the backbones, one row a cell with a certificate."""
-    label = labels(study)
-    columns = [Column(name, number=False) for name in ("Detector", "Arm", "Seed", "Weights from")]
-    columns += [Column("Filled"), Column("Tensors filled"), Column("Left random"), Column("Unused")]
-    columns.append(Column("What stayed random", number=False))
-    lines = []
-    for cell in ordered_cells(study):
-        proof = evidence[key(cell)].certificate
-        if proof is None:
-            continue
-        random = [str(name) for name in proof.get("random", ())]
-        filled, unused = len(proof.get("filled", ())), len(proof.get("unused", ()))
-        lines.append((
-            cell.detector, label.get(cell.arm, cell.arm), str(cell.seed), str(proof.get("source") or "–"),
-            percent(proof.get("coverage")), str(filled), str(len(random)), str(unused), modules(random, not filled),
-        ))  # fmt: skip
-    return Table(tuple(columns), tuple(lines))
 
 
 def modules(names: Sequence[str], everything: bool, most: int = 6) -> str:

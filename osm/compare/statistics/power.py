@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,9 +30,7 @@ class Needed:
 
 def detectable(difference: Difference) -> float:
     """Smallest true difference that would be found in 80 % of such studies, as a fraction of AP."""
-    from scipy.stats import t
-
-    return difference.half_width + float(t.ppf(POWER, difference.spread.freedom)) * difference.spread.se
+    return difference.half_width + _t(POWER, difference.spread.freedom) * difference.spread.se
 
 
 def needed(difference: Difference) -> Needed:
@@ -65,8 +64,14 @@ def resolution_words(difference: Difference) -> str:
     return f"{scenes} and {seeds} cannot resolve less than ±{100 * detectable(difference):.1f} points"
 
 
-def needed_words(difference: Difference) -> str:
-    """``settled``, or ``not settled; 8 more scenes or 2 more seeds would settle it``, or that nothing would."""
+def needed_words(difference: Difference, family: int = 1) -> str:
+    """``settled``, or ``not settled; 8 more scenes or 2 more seeds would settle it``, or that nothing would.
+
+    Args:
+        difference: The difference.
+        family: Number of comparisons that its p-value was corrected for. ``needed`` looks at the interval, which is
+            not corrected: of one comparison among several, zero would leave the interval, and no more is said.
+    """
     if difference.settled:
         return "settled"
     what = needed(difference)
@@ -77,15 +82,21 @@ def needed_words(difference: Difference) -> str:
         for number, name in ((what.more_scenes, "scene"), (what.more_seeds, "seed"))
         if number is not None
     ]
+    do = "settle it" if family < 2 else "take zero out of its interval"
     if not ways:
-        return "not settled; neither more scenes nor more seeds alone would settle it"
-    return f"not settled; {' or '.join(ways)} would settle it, if it stays as large"
+        return f"not settled; neither more scenes nor more seeds alone would {do}"
+    return f"not settled; {' or '.join(ways)} would {do}, if it stays as large"
 
 
 def _half_width(spread: Spread) -> float:
-    from scipy.stats import t
+    return _t((1 + CONFIDENCE) / 2, spread.freedom) * spread.se
 
-    return float(t.ppf((1 + CONFIDENCE) / 2, spread.freedom)) * spread.se
+
+def _t(share: float, freedom: float) -> float:
+    """Quantile of Student's t; that of the normal distribution for infinitely many degrees of freedom."""
+    from scipy.special import ndtri, stdtrit
+
+    return float(ndtri(share) if math.isinf(freedom) else stdtrit(freedom, share))
 
 
 def _least(enough: Callable[[int], bool], most: int) -> int | None:

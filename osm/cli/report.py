@@ -1,0 +1,107 @@
+"""``osm report``: the report of a comparison again, or of two side by side; nothing is run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from osm.compare.study import Study
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="A", help="Folder of a comparison, as `osm compare` left it.")],
+    other: Annotated[
+        Path | None, typer.Argument(metavar="B", help="A second one, to stand beside the first.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the report; A/report, or A/report_beside_B, if not given."),
+    ] = None,
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            "--groups",
+            help="Groups of scenes, e.g. inshore and offshore, where the data set brings no lists: a CSV with the "
+            "columns scene and group.",
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            help="Figure of whole scenes to test: ap50 (if nothing is given), ap50_voc07, ap50_coco or ap_coco; repeat "
+            "it for more, and p-values are corrected for all of them.",
+        ),
+    ] = None,
+) -> None:
+    """Render the report of a comparison again from its cells, or put two comparisons side by side.
+
+    Nothing is trained or detected. What takes long is kept in A/cache by the content of the predictions.
+    """
+    from osm.compare.report import write_report
+    from osm.compare.report.answers import shortened
+    from osm.compare.report.beside import write_beside
+    from osm.compare.report.certainty import METRICS
+    from osm.compare.run import load_study
+    from osm.compare.statistics.study import METRICS as FIGURES
+    from osm.errors import ConfigError
+    from osm.files import read_json
+
+    metrics = tuple(dict.fromkeys(metric or METRICS))
+    for one in metrics:
+        if one not in FIGURES:
+            raise ConfigError("--metric", found=one, expected=" or ".join(FIGURES), mend="correct the option")
+    study = load_study(folder)
+    if groups is not None:
+        study = with_groups(study, groups)
+    if other is None:
+        page = write_report(
+            study, out or folder / "report", cache=folder / "cache", metrics=metrics, workers=os.cpu_count() or 1
+        )
+        for sentence in shortened(read_json(page.parent / "report.json")["answer"]):
+            typer.echo(sentence)
+        typer.echo(f"\nreport: {page}")
+        return
+    if folder.resolve() == other.resolve():
+        raise ConfigError(other, found="the same folder twice", expected="two comparisons", mend="give another as B")
+    names = names_of(folder, other)
+    runs = (study, folder / "cache"), (load_study(other), other / "cache")
+    target = out or folder / f"report_beside_{other.resolve().name}"
+    page = write_beside(runs, names, target, metrics, os.cpu_count() or 1)
+    typer.echo(f"report: {page}")
+
+
+def with_groups(study: Study, path: Path) -> Study:
+    """The study with the groups of a list in place of its own.
+
+    Raises:
+        DataError: The list is broken, or names none of the test scenes.
+    """
+    from osm.compare.report.evidence import read_evidence
+    from osm.data.groups import read_groups
+    from osm.errors import DataError
+
+    listed = read_groups(path, None)
+    found = [one.predictions for one in read_evidence(study).values() if one.predictions is not None]
+    scenes = sorted({scene.scene_id for predictions in found for scene in predictions.scenes})
+    if scenes and not set(scenes) & set(listed):
+        raise DataError(
+            path, found="none of the test scenes", expected=f"ids such as {', '.join(scenes[:5])}", mend="correct it"
+        )
+    return replace(study, groups=listed)
+
+
+def names_of(folder: Path, other: Path) -> tuple[str, str]:
+    """The shortest ends of two paths that tell them apart."""
+    first, second = folder.resolve().parts, other.resolve().parts
+    longest = max(len(first), len(second))
+    for count in range(1, longest + 1):
+        names = "/".join(first[-count:]), "/".join(second[-count:])
+        if names[0] != names[1]:
+            return names
+    raise ValueError(f"{folder} and {other} are one folder")
