@@ -38,12 +38,12 @@ def tensor_sha256(tensor: torch.Tensor) -> str:
 def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
     """SHA-256 over names, shapes, types and values of a set of tensors, whatever their order."""
     digest = hashlib.sha256()
-    names = sorted(tensors)
-    # hashlib lets go of the interpreter: each core hashes tensors of its own
+    # hashlib lets go of the interpreter, so that each core hashes tensors of its own; the largest begin
+    order = sorted(tensors, key=lambda name: -tensors[name].nbytes)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for name, values in zip(names, pool.map(lambda name: tensor_sha256(tensors[name]), names), strict=True):
-            tensor = tensors[name]
-            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {values}\n".encode())
+        of = dict(zip(order, pool.map(lambda name: tensor_sha256(tensors[name]), order), strict=True))
+    for name in sorted(tensors):
+        digest.update(f"{name} {tuple(tensors[name].shape)} {tensors[name].dtype} {of[name]}\n".encode())
     return digest.hexdigest()
 
 
