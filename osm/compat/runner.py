@@ -23,8 +23,11 @@ def open_log(path: Path) -> MMLogger:
         path: The log file, appended to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # loggers are global by name, and the newest one is the current one
-    logger = MMLogger.get_instance(f"osm-{next(_COUNTER)}", logger_name="osm", log_file=str(path), log_level="INFO")
+    # Loggers are global by name, and the newest one is the current one. A file that is appended to opens again by
+    # itself after somebody has closed it: logging.config, which ultralytics calls when it is imported, closes all.
+    logger = MMLogger.get_instance(
+        f"osm-{next(_COUNTER)}", logger_name="osm", log_file=str(path), log_level="INFO", file_mode="a"
+    )
     for handler in logger.handlers:
         if not isinstance(handler, logging.FileHandler):
             handler.setLevel(logging.WARNING)

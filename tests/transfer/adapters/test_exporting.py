@@ -12,6 +12,7 @@ from mmengine.config import ConfigDict
 from mmengine.runner import load_checkpoint
 from safetensors import safe_open
 
+from osm.compat.scope import mmdet_scope
 from osm.configs import config_path
 from osm.detection.engine import model_config
 from osm.detection.recipe import load_recipe
@@ -62,10 +63,12 @@ def test_the_printed_lines_load_it_into_torchvision_and_timm(architecture, name,
 def test_mmdets_own_loaders_take_it_strictly(architecture, exported, tensors, tmp_path):
     done = export_to(exported(architecture), "mmdet", out=tmp_path / "w.pth")
     lines = run_usage(done.usage)
-    backbone = MODELS.build(lines["backbone"])
+    with mmdet_scope():
+        backbone = MODELS.build(lines["backbone"])
     backbone.init_weights()
     assert same(backbone, tensors(architecture))
-    backbone = MODELS.build({key: value for key, value in lines["backbone"].items() if key != "init_cfg"})
+    with mmdet_scope():
+        backbone = MODELS.build({key: value for key, value in lines["backbone"].items() if key != "init_cfg"})
     load_checkpoint(backbone, str(done.path), strict=True)
     assert same(backbone, tensors(architecture))
 
@@ -76,8 +79,9 @@ def test_a_detector_of_mmdet_starts_from_it(exported, tensors, tmp_path):
     detector = model_config(load_recipe(config_path("detect/faster-rcnn_r18_ssdd.py")))
     detector["backbone"] = {**detector["backbone"], **model["backbone"]}
     detector["data_preprocessor"] = {**detector["data_preprocessor"], **model["data_preprocessor"]}
-    built = MODELS.build(ConfigDict(detector))
-    built.init_weights()
+    with mmdet_scope():
+        built = MODELS.build(ConfigDict(detector))
+        built.init_weights()
     assert same(built, tensors("resnet18"), lambda key: f"backbone.{key}")
 
 
