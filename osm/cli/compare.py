@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osm.cli.options import parse_settings
+from osm.cli.options import AllowContractMismatch, parse_settings
 from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -34,13 +34,7 @@ def compare(
         Path | None, typer.Option("--work-dir", help="Folder for all output; work_dirs/compare_<config> if not given.")
     ] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", min=0, help="Seeds in place of the config's.")] = None,
-    allow_contract_mismatch: Annotated[
-        bool,
-        typer.Option(
-            "--allow-contract-mismatch",
-            help="Take weights that were trained on other bands, bits, statistics or radiometry; it is noted.",
-        ),
-    ] = False,
+    allow_contract_mismatch: AllowContractMismatch = False,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting of every detector, e.g. train.epochs=5."),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from osm.cli.options import parse_settings
+from osm.cli.options import AllowContractMismatch, parse_settings
 from osm.cli.progress import progress_bar
 
 
@@ -29,13 +29,7 @@ def finetune(
             "--min-coverage", min=0.0, max=1.0, help="Least fraction of the backbone's tensors the weights must fill."
         ),
     ] = 1.0,
-    allow_contract_mismatch: Annotated[
-        bool,
-        typer.Option(
-            "--allow-contract-mismatch",
-            help="Take weights that were trained on other bands, bits, statistics or radiometry; it is noted.",
-        ),
-    ] = False,
+    allow_contract_mismatch: AllowContractMismatch = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Discard the run that is in the work folder.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")] = False,

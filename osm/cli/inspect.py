@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from osm.cli.options import MinCoverage
 from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -48,16 +49,7 @@ def inspect(
     architecture: Annotated[
         str | None, typer.Option("--architecture", help="Needed where no weights tell it, e.g. resnet18.")
     ] = None,
-    min_coverage: Annotated[
-        float | None,
-        typer.Option(
-            "--min-coverage",
-            min=0.0,
-            max=1.0,
-            help="Least fraction of the backbone's tensors that weights must fill; 0.8 for imagenet, 1 for osm "
-            "if not given.",
-        ),
-    ] = None,
+    min_coverage: MinCoverage = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of random starts, places and t-SNE.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     overwrite: Annotated[

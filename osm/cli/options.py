@@ -4,7 +4,27 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
+
+import typer
+
+AllowContractMismatch = Annotated[
+    bool,
+    typer.Option(
+        "--allow-contract-mismatch",
+        help="Take weights that were trained on other bands, bits, statistics or radiometry; it is noted.",
+    ),
+]
+MinCoverage = Annotated[
+    float | None,
+    typer.Option(
+        "--min-coverage",
+        min=0.0,
+        max=1.0,
+        help="Least fraction of the backbone's tensors that weights must fill; 0.8 for imagenet, 1 for osm "
+        "if not given.",
+    ),
+]
 
 
 def parse_settings(texts: Sequence[str] | None) -> dict[str, Any]:

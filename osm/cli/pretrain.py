@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from osm.cli.options import parse_settings
+from osm.cli.options import AllowContractMismatch, parse_settings
 from osm.cli.progress import progress_bar
 
 #: Seeds of the probe that chooses an epoch.
@@ -37,13 +37,7 @@ def pretrain(
     probe_config: Annotated[
         Path | None, typer.Option("--probe-config", help="Config of that probe; configs/probe/ssdd.py if not given.")
     ] = None,
-    allow_contract_mismatch: Annotated[
-        bool,
-        typer.Option(
-            "--allow-contract-mismatch",
-            help="Take weights that were trained on other bands, bits, statistics or radiometry; it is noted.",
-        ),
-    ] = False,
+    allow_contract_mismatch: AllowContractMismatch = False,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="In place of the config's train.seed.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Discard the run that is in the work folder.")] = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osm.cli.options import parse_settings
+from osm.cli.options import AllowContractMismatch, MinCoverage, parse_settings
 from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -43,23 +43,8 @@ def probe(
         int | None,
         typer.Option("--jobs", min=1, help="Processes that share the cores; one a core, up to 4, if not given."),
     ] = None,
-    min_coverage: Annotated[
-        float | None,
-        typer.Option(
-            "--min-coverage",
-            min=0.0,
-            max=1.0,
-            help="Least fraction of the backbone's tensors that weights must fill; 0.8 for imagenet, 1 for osm "
-            "if not given.",
-        ),
-    ] = None,
-    allow_contract_mismatch: Annotated[
-        bool,
-        typer.Option(
-            "--allow-contract-mismatch",
-            help="Take weights that were trained on other bands, bits, statistics or radiometry; it is noted.",
-        ),
-    ] = False,
+    min_coverage: MinCoverage = None,
+    allow_contract_mismatch: AllowContractMismatch = False,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting, e.g. train.epochs=5.")
     ] = None,

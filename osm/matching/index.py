@@ -17,7 +17,7 @@ from osm.matching.match_images import embed_images
 from osm.matching.matcher import MODALITIES, Matcher
 from osm.matching.patch import PatchRule
 from osm.matching.retrieval import nearest
-from osm.transfer.export import check_digest, read_safetensors, write_safetensors
+from osm.transfer.export import read_safetensors, require_digest, write_safetensors
 
 FORMAT = 1
 INDEX_KEY = "osm.index"
@@ -83,7 +83,7 @@ class Index:
         again = "make it with osm match index"
         if INDEX_KEY not in metadata or "embeddings" not in tensors:
             raise DataError(path, found="a file that is no index", expected="an index", mend=again)
-        check_digest(path, tensors, metadata)
+        require_digest(path, tensors, metadata)
         try:
             values = json.loads(metadata[INDEX_KEY])
             facts = IndexFacts(**{**values, "names": tuple(values["names"])})

@@ -113,6 +113,15 @@ def read_export(path: str | Path) -> tuple[dict[str, torch.Tensor], Card]:
         WeightsError: The file is broken, has no card, or its tensors are not those that were exported.
     """
     tensors, metadata = read_safetensors(path)
+    return tensors, card_of(path, metadata)
+
+
+def card_of(path: str | Path, metadata: Mapping[str, str]) -> Card:
+    """The card among the texts that ``read_safetensors`` gave.
+
+    Raises:
+        WeightsError: There is none, or it is broken.
+    """
     if CARD_KEY not in metadata or DIGEST_KEY not in metadata:
         raise WeightsError(
             path,
@@ -120,7 +129,7 @@ def read_export(path: str | Path) -> tuple[dict[str, torch.Tensor], Card]:
             expected="weights exported by osm",
             mend="name the file as imagenet:PATH if it holds plain weights, or pretrain and export again",
         )
-    return tensors, card_from_json(metadata[CARD_KEY], str(path))
+    return card_from_json(metadata[CARD_KEY], str(path))
 
 
 def check_digest(path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
@@ -132,6 +141,16 @@ def check_digest(path: str | Path, tensors: Mapping[str, torch.Tensor], metadata
     found, expected = tensors_sha256(tensors), metadata.get(DIGEST_KEY, "")
     if found != expected:
         raise _damaged(path, f"tensors with SHA-256 {found[:12]}…", f"{expected[:12]}… as exported")
+
+
+def require_digest(path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]) -> None:
+    """Refuse a file without a digest; where there is one, ``read_safetensors`` has checked it.
+
+    Raises:
+        WeightsError: There is none.
+    """
+    if TEXTS_KEY not in metadata and DIGEST_KEY not in metadata:
+        check_digest(path, tensors, metadata)
 
 
 def _texts_sha256(texts: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from osm.compat.pickles import check_pickles
 from osm.errors import WeightsError
 from osm.transfer.card import Card
-from osm.transfer.export import CARD_KEY, read_export, read_safetensors
+from osm.transfer.export import CARD_KEY, card_of, read_safetensors
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +79,7 @@ def read_weights(path: str | Path) -> SourceWeights:
     if source.suffix == ".safetensors":
         raw, metadata = read_safetensors(source)
         if CARD_KEY in metadata:
-            raw, card = read_export(source)
+            card = card_of(source, metadata)
             if card.matching:
                 raise WeightsError(
                     source,

@@ -9,7 +9,7 @@ from pathlib import Path
 from osm.errors import WeightsError
 from osm.files import sha256_file
 from osm.transfer.card import Card, card_from_json
-from osm.transfer.export import check_digest, read_safetensors
+from osm.transfer.export import read_safetensors, require_digest
 
 FORMAT = 1
 #: Where the record stands in a safetensors file under another framework's keys. Not under the name of our own
@@ -70,7 +70,7 @@ def read_record(path: Path) -> Record | None:
         tensors, metadata = read_safetensors(path)
         if RECORD_KEY not in metadata:
             return None
-        check_digest(path, tensors, metadata)
+        require_digest(path, tensors, metadata)
         return _parse(metadata[RECORD_KEY], path)[0]
     beside = card_path(path)
     if not beside.is_file():
