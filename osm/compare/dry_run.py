@@ -136,7 +136,7 @@ def measure(recipe: Recipe, data_root: Path, cache: Path) -> Cost:
 
     train, test = read_split(recipe, data_root, cache)
     store = SceneStore(cache, Radiometry.parse(recipe.data.radiometry))
-    tiles, searched = training_tiles(train, recipe.data), cut(test, recipe.data)
+    tiles, searched = training_tiles(train, recipe.data), cut(test, recipe.test.tiling(recipe.data))
     engine = find_engine(recipe.engine, recipe.path)
     model, certificate = engine.build(recipe, seed=0, weights=None, min_coverage=0.0)
     device = get_device()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -121,6 +121,8 @@ class TestSettings:
         precision: ``bfloat16`` or ``float32``.
         merge_iou: Detections of a scene that overlap this much are one.
         merge_smaller: So are detections of different tiles that share this much of the smaller one.
+        tile_px: Side of a tile when searching, where it is to be another than in training; 0 for the same. Large
+            tiles show a scene with fewer seams, small ones make more steps of the same pixels.
     """
 
     __test__ = False  # not a test class, whatever its name
@@ -129,6 +131,11 @@ class TestSettings:
     precision: str = "float32"
     merge_iou: float = 0.5
     merge_smaller: float = 0.7
+    tile_px: int = 0
+
+    def tiling(self, data: DataSettings) -> DataSettings:
+        """The settings of the data as they are when searching."""
+        return replace(data, tile_px=self.tile_px or data.tile_px)
 
 
 @dataclass(frozen=True)
@@ -163,6 +170,8 @@ class Recipe:
         if not self.data.drop_leaked_train:
             # younger than cells that are finished, whose fingerprints do not know it
             del values["data"]["drop_leaked_train"]
+        if not self.test.tile_px:
+            del values["test"]["tile_px"]
         return values
 
 
@@ -294,6 +303,12 @@ def _check_ranges(recipe: Recipe) -> None:
         (train.epochs >= 1, "train.epochs", train.epochs, "1 or more"),
         (train.batch_size >= 2, "train.batch_size", train.batch_size, "2 or more, since batch norm learns"),
         (test.batch_size >= 1, "test.batch_size", test.batch_size, "1 or more"),
+        (
+            not test.tile_px or (test.tile_px % 32 == 0 and test.tile_px > data.overlap_px),
+            "test.tile_px",
+            test.tile_px,
+            "0, or a multiple of 32 above data.overlap_px",
+        ),
         (0 < test.merge_iou <= 1, "test.merge_iou", test.merge_iou, "above 0, at most 1"),
         (0 < test.merge_smaller <= 1, "test.merge_smaller", test.merge_smaller, "above 0, at most 1"),
     )
