@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.json"
 WEIGHTS = "detector.safetensors"
+#: Where the settings of a training stand in ``WEIGHTS``.
+RECIPE_KEY = "osm.recipe"
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,7 @@ def finetune(
             "init": str(init),
             "seed": seed,
             **result.to_json(),
+            "data": _data_facts(recipe, data_root, train_scenes, test_scenes),
             "files": digests(work_dir, (PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS)),
         },
     )
@@ -198,10 +202,26 @@ def finetune(
     return result
 
 
+def _data_facts(recipe: Recipe, root: Path, train: Sequence[Scene], test: Sequence[Scene]) -> dict[str, Any]:
+    """What a detector learned from, for whoever is handed a part of it."""
+    return {
+        "kind": recipe.data.kind,
+        "root": root.resolve().name,
+        "simulated": (root / "SIMULATED.json").is_file(),
+        "optical": all(scene.optical for scene in train),
+        "train_split": recipe.data.train_split,
+        "train_scenes": len(train),
+        "train_ships": sum(int((~scene.ignore).sum()) for scene in train),
+        "test_split": recipe.data.test_split,
+        "test_scenes": len(test),
+        "test_ships": sum(int((~scene.ignore).sum()) for scene in test),
+    }
+
+
 def _figures(found: AP) -> dict[str, float | None]:
     # JSON has no nan: an AP without any truth is null
     return {name: None if math.isnan(value) else value for name, value in found.figures().items()}
 
 
 def _save(model: Detector, path: Path, recipe: Recipe) -> None:
-    write_safetensors(path, model.state_dict(), {"osm.recipe": json.dumps(recipe.settings(), default=str)})
+    write_safetensors(path, model.state_dict(), {RECIPE_KEY: json.dumps(recipe.settings(), default=str)})
