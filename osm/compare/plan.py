@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from osm.compare.study import ArmInfo, SkippedCell, is_placebo
-from osm.detection.arms import Init, imagenet_weights
+from osm.detection.arms import Init, check_kind, imagenet_weights
 from osm.detection.engine import fed
 from osm.detection.fingerprint import digest_run
 from osm.detection.recipe import Recipe, check_words, load_recipe, read_config
 from osm.errors import ConfigError, WeightsError
 from osm.transfer.architectures import build_backbone
-from osm.transfer.card import Card
+from osm.transfer.card import OSD, OSM, Card
 from osm.transfer.load import fits, load_backbone
 from osm.transfer.weights import read_weights
 
@@ -31,7 +31,7 @@ class Arm:
 
     Attributes:
         name: Name in tables and folders.
-        kind: ``scratch``, ``imagenet`` or ``osm``.
+        kind: ``scratch``, ``imagenet``, ``osm`` or ``osd``.
         paths: Files of weights, one an architecture; empty for ``scratch`` and for downloads.
     """
 
@@ -101,8 +101,8 @@ class Plan:
 def parse_arm(text: str) -> Arm:
     """Read ``NAME`` or ``NAME=PATH``.
 
-    A name that begins with ``imagenet`` is of that kind, ``scratch`` is the floor, all others are
-    backbones pretrained by matching (``osm``, ``osm-shuffled``, …).
+    A name that begins with ``imagenet`` is of that kind, ``scratch`` is the floor, names that begin with ``osd`` are
+    backbones of optical ship detectors, all others are backbones pretrained by matching (``osm``, ``osm-shuffled``, …).
 
     Raises:
         ConfigError: A name without a path that needs one, or a name that makes no folder.
@@ -112,7 +112,7 @@ def parse_arm(text: str) -> Arm:
         raise ConfigError(
             "--arm", found=repr(text), expected="NAME=PATH, NAME of letters, digits, - and _", mend="correct the option"
         )
-    kind = FLOOR if name == FLOOR else "imagenet" if name.startswith("imagenet") else "osm"
+    kind = FLOOR if name == FLOOR else next((kind for kind in ("imagenet", OSD) if name.startswith(kind)), OSM)
     if bool(path) == (kind == FLOOR) and kind != "imagenet":
         expected = "scratch alone, which takes no weights" if kind == FLOOR else f"{name}=PATH"
         raise ConfigError("--arm", found=repr(text), expected=expected, mend="correct the option")
@@ -164,7 +164,7 @@ def make_plan(
     if len(set(names)) < len(names):
         raise ConfigError(config, found=f"detectors {names}", expected="different names", mend="rename one")
     min_coverage = dict(values.get("min_coverage", {}))
-    check_words(config, "min_coverage", set(min_coverage), ("imagenet", "osm"))
+    check_words(config, "min_coverage", set(min_coverage), ("imagenet", OSM, OSD))
     leakage = values.get("leakage", "stop")
     check_words(config, "leakage", {str(leakage)}, ("stop", "warn"))
 
@@ -241,10 +241,11 @@ def _resolve(
             lines = "; ".join(mismatch.line for mismatch in certificate.contract.mismatches)
             notes.append(f"{path.name} was trained on other input, which --allow-contract-mismatch let pass: {lines}")
         card = read_weights(path).card
-        if arm.kind == "osm":
+        check_kind(arm.kind, path, card)
+        if arm.kind == OSM:
             _check_placebo(arm, path, card)
         if card is not None:
-            notes.extend(_start_notes(path, card.start, card.data))
+            notes.extend(_start_notes(path, card))
     if not used:
         return _unfit(arm, recipes)
     label = f"{arm.name} (partial)" if partial else arm.name
@@ -296,15 +297,24 @@ def _check_placebo(arm: Arm, path: Path, card: Card | None) -> None:
     raise WeightsError(path, found=f"{found}, for the arm {arm.name}", expected=expected, mend=mend)
 
 
-def _start_notes(path: Path, start: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
+def _start_notes(path: Path, card: Card) -> list[str]:
     notes = []
+    start, data = card.start, card.data
     coverage = start.get("coverage")
+    detector = card.pretrained == OSD
+    if detector:
+        scenes = f" ({data['root']}, {data['train_scenes']} scenes)" if data.get("root") else ""
+        notes.append(
+            f"{path.name} was pretrained as a detector of optical ships{scenes}, in colours, and is fed one SAR band "
+            "three times"
+        )
     if start.get("source") and coverage is not None:
         extent = "partial, " if coverage < 1 else ""
         source = Path(start["source"]).name
-        notes.append(f"{path.name}: its branches started from {source} ({extent}coverage {coverage:.2f})")
+        what = "that detector's backbone" if detector else "its branches"
+        notes.append(f"{path.name}: {what} started from {source} ({extent}coverage {coverage:.2f})")
     if data.get("simulated"):
-        notes.append(f"{path.name} was pretrained on simulated pairs")
+        notes.append(f"{path.name} was pretrained on simulated {'scenes' if detector else 'pairs'}")
     return notes
 
 

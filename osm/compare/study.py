@@ -26,7 +26,7 @@ class ArmInfo:
     Attributes:
         name: As on the command line, e.g. ``imagenet``.
         label: As in tables, e.g. ``imagenet (partial)``.
-        kind: ``scratch``, ``imagenet`` or ``osm``.
+        kind: ``scratch``, ``imagenet``, ``osm``, ``osd`` or ``fusion``, which is no initialisation.
         source: File or folder the weights came from; None for ``scratch``.
         note: What a reader has to know about this arm, possibly empty.
     """
