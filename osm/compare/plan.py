@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from osm.compare.fusion import Fusion, gather_fusions
 from osm.compare.study import ArmInfo, SkippedCell, is_placebo
 from osm.detection.arms import Init, check_kind, imagenet_weights
 from osm.detection.engine import fed
@@ -23,6 +24,7 @@ FLOOR = "scratch"
 #: The arm whose pretraining saw the same patches, and no patch with its partner.
 PLACEBO = "osm-shuffled"
 KEYS = ("title", "detectors", "seeds", "min_coverage", "overrides", "caveats", "leakage", "pretraining_roots")
+KEYS += ("fuse", "fusion")
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Plan:
         leakage: ``stop`` or ``warn``: what a test scene among what was trained on does to the comparison.
         pretraining_roots: Folders of the pairs that arms were pretrained on, where they lie elsewhere than beside the
             weights or the data.
+        fusions: Pairs of arms whose predictions are fused when their cells are finished.
     """
 
     title: str
@@ -96,6 +99,7 @@ class Plan:
     min_coverage: dict[str, float]
     leakage: str = "stop"
     pretraining_roots: tuple[str, ...] = ()
+    fusions: tuple[Fusion, ...] = ()
 
 
 def parse_arm(text: str) -> Arm:
@@ -137,6 +141,7 @@ def make_plan(
     seeds: Sequence[int] | None = None,
     overrides: Mapping[str, Any] | None = None,
     allow_contract_mismatch: bool = False,
+    fuse: Sequence[str] = (),
 ) -> Plan:
     """Resolve a config of ``configs/compare`` with the arms of a user.
 
@@ -148,9 +153,11 @@ def make_plan(
         overrides: Further overrides of the detection configs, applied last.
         allow_contract_mismatch: Whether weights that were trained on other input are taken all the same; the arm's
             note says so.
+        fuse: Pairs of arms to fuse, as ``ARM+ARM``, beside those of the config.
 
     Raises:
         ConfigError: A setting is wrong.
+        EnvironmentProblem: Arms are to be fused, and the package for it is not installed.
         WeightsError: An arm's file is broken, fits no detector or covers too little: nothing has run yet.
     """
     values = read_config(config)
@@ -167,6 +174,9 @@ def make_plan(
     check_words(config, "min_coverage", set(min_coverage), ("imagenet", OSM, OSD))
     leakage = values.get("leakage", "stop")
     check_words(config, "leakage", {str(leakage)}, ("stop", "warn"))
+
+    arm_names = [arm.name for arm in arms]
+    fusions = gather_fusions(config, arm_names, values.get("fuse", ()), fuse, values.get("fusion"))
 
     chosen = tuple(dict.fromkeys(seeds or values["seeds"]))
     infos, skipped = [], []
@@ -201,6 +211,7 @@ def make_plan(
         min_coverage=min_coverage,
         leakage=leakage,
         pretraining_roots=tuple(map(str, values.get("pretraining_roots", ()))),
+        fusions=fusions,
     )
 
 

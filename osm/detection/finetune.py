@@ -180,8 +180,8 @@ def finetune(
     if keep_weights:
         _save(model, work_dir / WEIGHTS, recipe)
     result = Finetuned(
-        tile=_figures(average_precision(predictions.tile_results())),
-        scene=_figures(average_precision(predictions.scene_results())),
+        tile=figures_of(average_precision(predictions.tile_results())),
+        scene=figures_of(average_precision(predictions.scene_results())),
         certificate=certificate,
         train_tiles=trained.train_tiles,
         seconds=time.monotonic() - started,
@@ -211,15 +211,20 @@ def _data_facts(recipe: Recipe, root: Path, train: Sequence[Scene], test: Sequen
         "optical": all(scene.optical for scene in train),
         "train_split": recipe.data.train_split,
         "train_scenes": len(train),
-        "train_ships": sum(int((~scene.ignore).sum()) for scene in train),
+        "train_ships": count_ships(train),
         "test_split": recipe.data.test_split,
         "test_scenes": len(test),
-        "test_ships": sum(int((~scene.ignore).sum()) for scene in test),
+        "test_ships": count_ships(test),
     }
 
 
-def _figures(found: AP) -> dict[str, float | None]:
-    # JSON has no nan: an AP without any truth is null
+def count_ships(scenes: Sequence[Scene]) -> int:
+    """Ships that count, of all scenes."""
+    return sum(int((~scene.ignore).sum()) for scene in scenes)
+
+
+def figures_of(found: AP) -> dict[str, float | None]:
+    """The figures of a cell as JSON has them, which has no nan: an AP without any truth is null."""
     return {name: None if math.isnan(value) else value for name, value in found.figures().items()}
 
 
