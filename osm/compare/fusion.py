@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Fusion:
     """
 
     members: tuple[str, str]
-    settings: FusionSettings = FusionSettings()
+    settings: FusionSettings = field(default_factory=FusionSettings)
 
     @property
     def name(self) -> str:
@@ -266,7 +266,7 @@ def _read(
                 predictions,
                 found="a file that was changed, damaged or lost",
                 expected=f"SHA-256 {values[PREDICTIONS][:12]}…, as {FUSED} says",
-                mend="delete its folder, and run the same `osm compare` again, which fuses again and trains nothing",
+                mend="run the same `osm compare` again, which fuses again and trains nothing",
             )
     except DataError:
         if strict:

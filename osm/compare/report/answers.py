@@ -42,11 +42,11 @@ def answer(study: Study, certainty: Certainty) -> list[str]:
 
 
 def _asked(study: Study) -> list[tuple[str, str, str]]:
-    """Detector, arm and baseline: of matched arms where there are any; a placebo is asked about as a baseline only."""
-    matched = {arm.name for arm in study.arms if arm.kind == "osm" and not is_placebo(arm.name)}
+    """Detector, arm and baseline: of pretrained arms and fusions where there are any; a placebo is a baseline only."""
+    asked = {arm.name for arm in study.arms if arm.kind in ("osm", "osd", "fusion") and not is_placebo(arm.name)}
     found = pairs(study)
-    if any(arm in matched for arm, _ in found):
-        found = [(arm, baseline) for arm, baseline in found if arm in matched]
+    if any(arm in asked for arm, _ in found):
+        found = [(arm, baseline) for arm, baseline in found if arm in asked]
     return [(detector, arm, baseline) for detector in study.detectors for arm, baseline in found]
 
 
