@@ -84,7 +84,8 @@ def show(card: Card, sha256: str, out: Console) -> None:
     recipe = [("start", source or "a random draw"), ("filled by it", card.start.get("coverage") if source else None)]
     recipe += [("detector", card.config.get("detector"))]
     recipe += [("objective", loss.get("type") if isinstance(loss, dict) else loss)]
-    recipe += [(name.replace("_", " "), train.get(name)) for name in ("epochs", "batch_size", "schedule", "seed")]
+    recipe += [(name.replace("_", " "), train.get(name)) for name in ("epochs", "batch_size", "schedule")]
+    recipe += [("seed", train.get("seed", card.config.get("seed")))]
     _rows(out, "Recipe", [(name, value) for name, value in recipe if value is not None])
     rows = figures(card)
     _rows(

@@ -108,7 +108,7 @@ def _take(detector: Path, out: Path | None, overwrite: bool) -> None:
     done = take_backbone(detector, out=out, overwrite=overwrite)
     start = done.card.start
     typer.echo(f"{done.path}: the backbone of {start['detector']['name']}, {done.card.architecture}")
-    typer.echo(f"  proof    its {done.tensors} tensors are the detector's, SHA-256 {done.tensors_sha256[:12]}…")
+    typer.echo(f"  proof    all {done.tensors} tensors are the detector's, SHA-256 {done.tensors_sha256[:12]}…")
     typer.echo(f"  SHA-256  {done.sha256}")
     typer.echo(f"  input    {_input(done.card)}")
     typer.echo(f"  beside   {', '.join(path.name for path in done.beside)}")

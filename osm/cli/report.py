@@ -49,8 +49,8 @@ def report(
 ) -> None:
     """Render the report of a comparison again from its cells, or put two comparisons side by side.
 
-    Nothing is trained or detected; boxes are fused if --fuse asks for it. What takes long is kept in A/cache by the
-    content of the predictions.
+    Nothing is trained or detected; boxes are fused if --fuse asks for it.
+    What takes long is kept in A/cache by the content of the predictions.
     """
     from osm.compare.report import write_report
     from osm.compare.report.answers import shortened

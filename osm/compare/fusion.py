@@ -51,7 +51,8 @@ class Fusion:
         note = (
             f"no initialisation and no training of its own: the boxes of the two detectors that started from {both}, "
             f"of the same seed, by {_METHOD} (IoU {self.settings.iou:g}). It searches every tile twice, and two "
-            "detectors may find more together whatever they started from"
+            "detectors may find more together whatever they started from. What one of them found alone has half its "
+            "score: counts at a fixed score (false alarms, ships found) are not to be read beside those of the arms"
         )
         return ArmInfo(self.name, f"fusion of {both}", KIND, f"no weights: predictions of {both}", note, self.members)
 

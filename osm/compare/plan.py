@@ -23,8 +23,10 @@ from osm.transfer.weights import read_weights
 FLOOR = "scratch"
 #: The arm whose pretraining saw the same patches, and no patch with its partner.
 PLACEBO = "osm-shuffled"
-KEYS = ("title", "detectors", "seeds", "min_coverage", "overrides", "caveats", "leakage", "pretraining_roots")
-KEYS += ("fuse", "fusion")
+KEYS = (
+    *("title", "detectors", "seeds", "min_coverage", "overrides", "caveats", "leakage", "pretraining_roots"),
+    *("fuse", "fusion"),
+)
 
 
 @dataclass(frozen=True)

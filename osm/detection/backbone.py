@@ -22,7 +22,7 @@ from osm.transfer.adapters.exporting import check_out
 from osm.transfer.adapters.sidecars import sha256_line, sha256_path
 from osm.transfer.architectures import build_backbone
 from osm.transfer.card import DETECTION, Card
-from osm.transfer.certificate import is_counter, read_certificate
+from osm.transfer.certificate import read_certificate
 from osm.transfer.export import CARD_KEY, export_tensors, read_export, read_safetensors, tensors_sha256
 from osm.transfer.load import load_backbone
 
@@ -170,8 +170,7 @@ def take_backbone(source: str | Path, *, out: str | Path | None = None, overwrit
         load_backbone(build_backbone(card.architecture), temporary, architecture=card.architecture)
         digest = sha256_file(temporary)
         beside.write_text(sha256_line(digest, final), encoding="utf-8")
-    learned = sum(not is_counter(key) for key in written)
-    return Taken(final, (sha256_path(final),), digest, learned, expected, card)
+    return Taken(final, (sha256_path(final),), digest, len(written), expected, card)
 
 
 def _read_run(path: Path) -> dict[str, Any]:

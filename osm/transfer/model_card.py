@@ -207,7 +207,7 @@ def _input(card: Card) -> str:
     contract = card.input
     rows = [
         ("bands of the SAR image" if contract.bands == 1 else "bands of the image", contract.bands),
-        ("replicated to", f"{contract.replicate_to} channels"),
+        ("replicated to" if contract.bands == 1 else "fed to", f"{contract.replicate_to} channels"),
         ("bits", contract.bit_depth),
         ("radiometry", contract.radiometry if contract.radiometry != "none" else "none: 8 bits as delivered"),
         ("mean, in 0..255", ", ".join(f"{value:g}" for value in contract.mean)),

@@ -134,7 +134,7 @@ def test_it_is_compared_with_the_floor_and_with_its_members_and_tested(study, wo
     assert {(one.arm, one.baseline) for one in deltas(found)} == set(wanted)
     sentences = answer(found, certainty)
     assert sentences[0].startswith("Of 5 comparisons of AP50 per scene")
-    assert any("fusion of osd and osm" in sentence and "against osd" in sentence for sentence in sentences)
+    assert any(", the fusion of osd and osm " in sentence and "against osd" in sentence for sentence in sentences)
 
 
 def test_it_stands_in_every_form_of_the_report(study, work, tmp_path):

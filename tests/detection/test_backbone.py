@@ -52,7 +52,7 @@ def test_the_backbone_is_the_detectors_bit_for_bit(run, tmp_path):
     detector = load_file(run / "detector.safetensors")
     own = {key.removeprefix("backbone."): value for key, value in detector.items() if key.startswith("backbone.")}
     assert done.tensors_sha256 == tensors_sha256(own) == tensors_sha256(load_file(done.path))
-    assert done.tensors == 100
+    assert done.tensors == len(own) > 100
     digest, name = done.beside[0].read_text().split()
     assert (digest, name) == (done.sha256, "osd.safetensors")
     backbone = build_backbone("darknet-narrow")

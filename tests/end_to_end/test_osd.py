@@ -121,7 +121,7 @@ def test_the_same_comparison_again_keeps_every_cell(chain, capsys):
     [
         (["--arm", "osm={root}/osd.safetensors"], "of optical ships, for a start of the kind osm"),
         (["--arm", "osd={root}/osm.safetensors"], "for a start of the kind osd"),
-        (["--fuse", "osd+osx"], "no arm osx"),
+        (["--fuse", "osd+osx"], "and no arm osd"),
     ],
 )
 def test_swapped_files_and_slips_are_one_line(chain, capfd, arguments, said, tmp_path):

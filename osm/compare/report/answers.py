@@ -70,7 +70,7 @@ def shortened(sentences: Sequence[str]) -> list[str]:
 
 
 def _sentence(study: Study, certainty: Certainty, detector: str, arm: str, baseline: str) -> str:
-    label = labels(study)
+    label = _names(study)
     found = certainty.find(detector, arm, baseline)
     where, what = f"On {data_name(study)}", f"{detector}'s AP50 {PLACE_NAMES[PLACE]}"
     if found is None:
@@ -100,7 +100,7 @@ def _sentence(study: Study, certainty: Certainty, detector: str, arm: str, basel
 
 def _untested(study: Study, detector: str, arm: str, baseline: str) -> str:
     """Of cells without predictions the difference alone; nothing of cells that are not there."""
-    label = labels(study)
+    label = _names(study)
     wanted = (detector, arm, baseline, f"ap50_{PLACE}")
     found: Delta | None = next(
         (one for one in deltas(study) if (one.detector, one.arm, one.baseline, one.metric) == wanted), None
@@ -112,6 +112,11 @@ def _untested(study: Study, detector: str, arm: str, baseline: str) -> str:
         f"{label[baseline]} by {signed(found.mean)} points over {seed_words(found.n_seeds)}; without predictions of "
         "both it was not tested, and nothing is settled."
     )
+
+
+def _names(study: Study) -> dict[str, str]:
+    """Arm name → what it is called in a sentence."""
+    return {arm.name: f"the {arm.label}" if arm.members else arm.label for arm in study.arms}
 
 
 def data_name(study: Study) -> str:
