@@ -78,7 +78,7 @@ def test_parts_are_folders_or_lists(dota: Path) -> None:
         # cut short anywhere
         (SHIP + SHIP[:29], "line 2: 10.0 5.0 20.0 8.0 18.0 14.0 8; expected x1 y1"),
         (
-            HEAD + SHIP + SHIP[:-5],
+            HEAD + SHIP + SHIP[:-4],
             r"line 4: a category 'shi'; expected one of DOTA's 18; write 'ship' if that is meant",
         ),
         (SHIP.replace("ship", "boat-or-so"), "line 1: a category 'boat-or-so'; .* correct or remove this line"),
