@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+from osm.cli.compare import forecast
+from osm.compare.dry_run import DryRun
+from osm.compare.leaks import LeakReport
 from osm.compare.plan import gather_arms, make_plan, parse_arm
 from osm.detection import arms as detection_arms
 from osm.errors import ConfigError, WeightsError
@@ -63,6 +66,8 @@ def test_fusions_are_planned_with_the_arms(config, osd, weights):
     asked = make_plan(config, arms, fuse=["osd+osm"])
     assert [fusion.name for fusion in asked.fusions] == ["osd+osm"]
     assert asked.cells == make_plan(config, arms).cells
+    said = forecast(DryRun((), (), 1, LeakReport((), ())), asked)
+    assert "afterwards, from their predictions: fusion of osd and osm" in said
     config.write_text(config.read_text() + "fuse = [('osm', 'osd')]\nfusion = dict(iou=0.6)\n")
     (planned,) = make_plan(config, arms).fusions
     assert (planned.name, planned.settings.iou) == ("osm+osd", 0.6)
