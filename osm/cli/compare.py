@@ -27,7 +27,16 @@ def compare(
             "--arm",
             metavar="NAME=PATH",
             help="An arm and its weights; repeat it for more arms, or for another backbone of the same arm. "
-            "`imagenet` alone downloads. The arm scratch is always there.",
+            "`imagenet` alone downloads; names that begin with `osd` take the backbone of an optical ship detector "
+            "(osm export), other names one that was pretrained by matching. The arm scratch is always there.",
+        ),
+    ] = None,
+    fuse: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fuse",
+            metavar="ARM+ARM",
+            help="Two arms whose boxes are fused, without any training, for one more row; repeat it for more.",
         ),
     ] = None,
     work_dir: Annotated[
@@ -84,6 +93,7 @@ def compare(
         seeds=seed,
         overrides=parse_settings(set_),
         allow_contract_mismatch=allow_contract_mismatch,
+        fuse=fuse or (),
     )
     if dry_run:
         estimate(plan, data_root, folder, where.jobs)
@@ -182,6 +192,7 @@ def forecast(found: DryRun, plan: Plan) -> str:
     lines = ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "-" * max(map(len, lines)))
     lines += [f"left out: {entry.detector} from {entry.arm}: {entry.reason}" for entry in plan.skipped]
+    lines += [f"afterwards, from their predictions: {one.info(plan.arms).label}" for one in plan.fusions]
     lines.append("")
     for cost in found.costs:
         lines.append(

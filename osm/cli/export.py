@@ -26,7 +26,8 @@ def export(
         Path,
         typer.Argument(
             metavar="SRC",
-            help="sar_backbone.safetensors, or weights under the keys of torchvision's ResNet or mmdet's Darknet.",
+            help="sar_backbone.safetensors; the folder of a finished osm finetune, for its detector's backbone; or "
+            "weights under the keys of torchvision's ResNet or mmdet's Darknet.",
         ),
     ],
     to: Annotated[
@@ -61,15 +62,35 @@ def export(
     The proof: the framework's own model is filled, strictly, from the file
     that was written, and its features are ours to 1e-5. Without it, nothing
     is left behind. FILE.sha256 is written too, and FILE.card.json beside a .pth.
+
+    The backbone of a detector gets a card of what its run says. Of a detector
+    of optical ships (DOTA), --to safetensors writes the weights of the arm
+    osd: their hash is that of the detector's own.
     """
+    from osm.detection.backbone import card_of_detector, find_detector
     from osm.transfer.adapters.exporting import export_to
 
+    detector = find_detector(source)
+    if detector is not None and to.value == "safetensors":
+        _take(detector, out, overwrite)
+        return
+    if detector is not None and to.value == HUB_FOLDER:
+        from osm.errors import ConfigError
+
+        raise ConfigError(
+            source,
+            found="a detector",
+            expected="one backbone with a card",
+            mend=f"take its backbone out first: osm export {source} --to safetensors",
+        )
     if to.value == HUB_FOLDER:
         folder = _share(source, out, licence, overwrite)
         typer.echo(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
         typer.echo("look through README.md, then share the folder; osm.transfer.hub.load_pretrained reads it")
         return
-    done = export_to(source, to.value, out=out, architecture=architecture, overwrite=overwrite)
+    card = None if detector is None else card_of_detector(detector)
+    where = detector or source
+    done = export_to(where, to.value, out=out, architecture=architecture, card=card, overwrite=overwrite)
     typer.echo(f"{done.path}: {done.card.architecture} for {done.framework}")
     typer.echo(f"  proof    features equal ours, largest difference {done.largest_difference:.1e}")
     typer.echo(f"  SHA-256  {done.sha256}")
@@ -78,6 +99,23 @@ def export(
     if done.usage:
         typer.echo("load it with")
         typer.echo("\n".join(f"    {line}" for line in done.usage.splitlines()))
+
+
+def _take(detector: Path, out: Path | None, overwrite: bool) -> None:
+    from osm.detection.backbone import take_backbone
+    from osm.transfer.card import OSD
+
+    done = take_backbone(detector, out=out, overwrite=overwrite)
+    start = done.card.start
+    typer.echo(f"{done.path}: the backbone of {start['detector']['name']}, {done.card.architecture}")
+    typer.echo(f"  proof    all {done.tensors} tensors are the detector's, SHA-256 {done.tensors_sha256[:12]}…")
+    typer.echo(f"  SHA-256  {done.sha256}")
+    typer.echo(f"  input    {_input(done.card)}")
+    typer.echo(f"  beside   {', '.join(path.name for path in done.beside)}")
+    if done.card.pretrained == OSD:
+        typer.echo(f"start from it with --arm osd={done.path} (osm compare) or osd:{done.path} (finetune, probe)")
+    else:
+        typer.echo("of a detector of SAR ships: no arm of a comparison takes it, since its labels are no fair start")
 
 
 def _share(source: Path, out: Path | None, licence: str | None, overwrite: bool) -> Path:
@@ -147,8 +185,9 @@ def import_(
 
 def _input(card: Card) -> str:
     fed = card.input
-    bands = "1 band" if fed.bands == 1 else f"{fed.bands} bands"
-    return (
-        f"{fed.bit_depth}-bit SAR, {bands} replicated to {fed.replicate_to} channels, "
-        f"minus {list(fed.mean)}, over {list(fed.std)}"
+    image = (
+        f"{fed.bit_depth}-bit SAR, 1 band replicated to {fed.replicate_to} channels"
+        if fed.bands == 1
+        else f"{fed.bit_depth}-bit images in colours, {fed.bands} bands"
     )
+    return f"{image}, minus {list(fed.mean)}, over {list(fed.std)}"

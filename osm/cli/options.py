@@ -21,7 +21,7 @@ MinCoverage = Annotated[
         "--min-coverage",
         min=0.0,
         max=1.0,
-        help="Least fraction of the backbone's tensors that weights must fill; 0.8 for imagenet, 1 for osm "
+        help="Least fraction of the backbone's tensors that weights must fill; 0.8 for imagenet, 1 for osm and osd "
         "if not given.",
     ),
 ]

@@ -30,6 +30,14 @@ def report(
             "columns scene and group.",
         ),
     ] = None,
+    fuse: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fuse",
+            metavar="ARM+ARM",
+            help="Two arms of A whose predictions are fused for one more row, as by osm compare --fuse; repeat it.",
+        ),
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,7 +49,8 @@ def report(
 ) -> None:
     """Render the report of a comparison again from its cells, or put two comparisons side by side.
 
-    Nothing is trained or detected. What takes long is kept in A/cache by the content of the predictions.
+    Nothing is trained or detected; boxes are fused if --fuse asks for it.
+    What takes long is kept in A/cache by the content of the predictions.
     """
     from osm.compare.report import write_report
     from osm.compare.report.answers import shortened
@@ -57,6 +66,8 @@ def report(
         if one not in FIGURES:
             raise ConfigError("--metric", found=one, expected=" or ".join(FIGURES), mend="correct the option")
     study = load_study(folder)
+    if fuse:
+        study = with_rows(study, fuse, folder)
     if groups is not None:
         study = with_groups(study, groups)
     if other is None:
@@ -74,6 +85,27 @@ def report(
     target = out or folder / f"report_beside_{other.resolve().name}"
     page = write_beside(runs, names, target, metrics, os.cpu_count() or 1)
     typer.echo(f"report: {page}")
+
+
+def with_rows(study: Study, pairs: list[str], folder: Path) -> Study:
+    """The study with further fusions, whose predictions are kept in the folder.
+
+    Raises:
+        ConfigError: A pair is none, or of arms that are not there.
+        EnvironmentProblem: The package for it is not installed.
+        InUseError: A comparison is at work in the folder.
+    """
+    from osm.compare.fusion import caveats, fuse_cells, gather_fusions, with_fusions
+    from osm.files import exclusive
+
+    arms = [arm.name for arm in study.arms if not arm.members]
+    known = {frozenset(arm.members) for arm in study.arms}
+    asked = gather_fusions(folder, arms, asked=pairs)
+    fusions = [fusion for fusion in asked if frozenset(fusion.members) not in known]
+    with exclusive(folder):
+        fuse_cells(study, fusions, folder)
+    said = (*study.caveats, *caveats(fusions, study.arms))
+    return replace(with_fusions(study, fusions, folder), caveats=said)
 
 
 def with_groups(study: Study, path: Path) -> Study:

@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from osm.compare.fusion import Fusion, gather_fusions
 from osm.compare.study import ArmInfo, SkippedCell, is_placebo
-from osm.detection.arms import Init, imagenet_weights
+from osm.detection.arms import Init, check_kind, imagenet_weights
 from osm.detection.engine import fed
 from osm.detection.fingerprint import digest_run
 from osm.detection.recipe import Recipe, check_words, load_recipe, read_config
 from osm.errors import ConfigError, WeightsError
 from osm.transfer.architectures import build_backbone
-from osm.transfer.card import Card
+from osm.transfer.card import OSD, OSM, Card
 from osm.transfer.load import fits, load_backbone
 from osm.transfer.weights import read_weights
 
@@ -22,7 +23,10 @@ from osm.transfer.weights import read_weights
 FLOOR = "scratch"
 #: The arm whose pretraining saw the same patches, and no patch with its partner.
 PLACEBO = "osm-shuffled"
-KEYS = ("title", "detectors", "seeds", "min_coverage", "overrides", "caveats", "leakage", "pretraining_roots")
+KEYS = (
+    *("title", "detectors", "seeds", "min_coverage", "overrides", "caveats", "leakage", "pretraining_roots"),
+    *("fuse", "fusion"),
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Arm:
 
     Attributes:
         name: Name in tables and folders.
-        kind: ``scratch``, ``imagenet`` or ``osm``.
+        kind: ``scratch``, ``imagenet``, ``osm`` or ``osd``.
         paths: Files of weights, one an architecture; empty for ``scratch`` and for downloads.
     """
 
@@ -84,6 +88,7 @@ class Plan:
         leakage: ``stop`` or ``warn``: what a test scene among what was trained on does to the comparison.
         pretraining_roots: Folders of the pairs that arms were pretrained on, where they lie elsewhere than beside the
             weights or the data.
+        fusions: Pairs of arms whose predictions are fused when their cells are finished.
     """
 
     title: str
@@ -96,13 +101,14 @@ class Plan:
     min_coverage: dict[str, float]
     leakage: str = "stop"
     pretraining_roots: tuple[str, ...] = ()
+    fusions: tuple[Fusion, ...] = ()
 
 
 def parse_arm(text: str) -> Arm:
     """Read ``NAME`` or ``NAME=PATH``.
 
-    A name that begins with ``imagenet`` is of that kind, ``scratch`` is the floor, all others are
-    backbones pretrained by matching (``osm``, ``osm-shuffled``, …).
+    A name that begins with ``imagenet`` is of that kind, ``scratch`` is the floor, names that begin with ``osd`` are
+    backbones of optical ship detectors, all others are backbones pretrained by matching (``osm``, ``osm-shuffled``, …).
 
     Raises:
         ConfigError: A name without a path that needs one, or a name that makes no folder.
@@ -112,7 +118,7 @@ def parse_arm(text: str) -> Arm:
         raise ConfigError(
             "--arm", found=repr(text), expected="NAME=PATH, NAME of letters, digits, - and _", mend="correct the option"
         )
-    kind = FLOOR if name == FLOOR else "imagenet" if name.startswith("imagenet") else "osm"
+    kind = FLOOR if name == FLOOR else next((kind for kind in ("imagenet", OSD) if name.startswith(kind)), OSM)
     if bool(path) == (kind == FLOOR) and kind != "imagenet":
         expected = "scratch alone, which takes no weights" if kind == FLOOR else f"{name}=PATH"
         raise ConfigError("--arm", found=repr(text), expected=expected, mend="correct the option")
@@ -137,6 +143,7 @@ def make_plan(
     seeds: Sequence[int] | None = None,
     overrides: Mapping[str, Any] | None = None,
     allow_contract_mismatch: bool = False,
+    fuse: Sequence[str] = (),
 ) -> Plan:
     """Resolve a config of ``configs/compare`` with the arms of a user.
 
@@ -148,9 +155,11 @@ def make_plan(
         overrides: Further overrides of the detection configs, applied last.
         allow_contract_mismatch: Whether weights that were trained on other input are taken all the same; the arm's
             note says so.
+        fuse: Pairs of arms to fuse, as ``ARM+ARM``, beside those of the config.
 
     Raises:
         ConfigError: A setting is wrong.
+        EnvironmentProblem: Arms are to be fused, and the package for it is not installed.
         WeightsError: An arm's file is broken, fits no detector or covers too little: nothing has run yet.
     """
     values = read_config(config)
@@ -164,9 +173,12 @@ def make_plan(
     if len(set(names)) < len(names):
         raise ConfigError(config, found=f"detectors {names}", expected="different names", mend="rename one")
     min_coverage = dict(values.get("min_coverage", {}))
-    check_words(config, "min_coverage", set(min_coverage), ("imagenet", "osm"))
+    check_words(config, "min_coverage", set(min_coverage), ("imagenet", OSM, OSD))
     leakage = values.get("leakage", "stop")
     check_words(config, "leakage", {str(leakage)}, ("stop", "warn"))
+
+    arm_names = [arm.name for arm in arms]
+    fusions = gather_fusions(config, arm_names, values.get("fuse", ()), fuse, values.get("fusion"))
 
     chosen = tuple(dict.fromkeys(seeds or values["seeds"]))
     infos, skipped = [], []
@@ -201,6 +213,7 @@ def make_plan(
         min_coverage=min_coverage,
         leakage=leakage,
         pretraining_roots=tuple(map(str, values.get("pretraining_roots", ()))),
+        fusions=fusions,
     )
 
 
@@ -241,10 +254,11 @@ def _resolve(
             lines = "; ".join(mismatch.line for mismatch in certificate.contract.mismatches)
             notes.append(f"{path.name} was trained on other input, which --allow-contract-mismatch let pass: {lines}")
         card = read_weights(path).card
-        if arm.kind == "osm":
+        check_kind(arm.kind, path, card)
+        if arm.kind == OSM:
             _check_placebo(arm, path, card)
         if card is not None:
-            notes.extend(_start_notes(path, card.start, card.data))
+            notes.extend(_start_notes(path, card))
     if not used:
         return _unfit(arm, recipes)
     label = f"{arm.name} (partial)" if partial else arm.name
@@ -296,15 +310,24 @@ def _check_placebo(arm: Arm, path: Path, card: Card | None) -> None:
     raise WeightsError(path, found=f"{found}, for the arm {arm.name}", expected=expected, mend=mend)
 
 
-def _start_notes(path: Path, start: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
+def _start_notes(path: Path, card: Card) -> list[str]:
     notes = []
+    start, data = card.start, card.data
     coverage = start.get("coverage")
+    detector = card.pretrained == OSD
+    if detector:
+        scenes = f" ({data['root']}, {data['train_scenes']} scenes)" if data.get("root") else ""
+        notes.append(
+            f"{path.name} was pretrained as a detector of optical ships{scenes}, in colours, and is fed one SAR band "
+            "three times"
+        )
     if start.get("source") and coverage is not None:
         extent = "partial, " if coverage < 1 else ""
         source = Path(start["source"]).name
-        notes.append(f"{path.name}: its branches started from {source} ({extent}coverage {coverage:.2f})")
+        what = "that detector's backbone" if detector else "its branches"
+        notes.append(f"{path.name}: {what} started from {source} ({extent}coverage {coverage:.2f})")
     if data.get("simulated"):
-        notes.append(f"{path.name} was pretrained on simulated pairs")
+        notes.append(f"{path.name} was pretrained on simulated {'scenes' if detector else 'pairs'}")
     return notes
 
 

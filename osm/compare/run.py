@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from osm.compare import fusion
 from osm.compare.dispatch import CellsLostError, Dispatch, run_tasks
+from osm.compare.fusion import fuse_cells, with_fusions
 from osm.compare.leaks import LeakReport, check_leaks
 from osm.compare.plan import FLOOR, Cell, Plan
 from osm.compare.study import ArmInfo, CellResult, SkippedCell, Study
@@ -20,7 +20,7 @@ from osm.compat.versions import git_revision, package_versions
 from osm.data.groups import find_groups
 from osm.data.scenes import Scene, read_scenes
 from osm.detection.engines import remarks
-from osm.detection.finetune import PREDICTIONS, Finetuned, finetune, read_split
+from osm.detection.finetune import PREDICTIONS, Finetuned, count_ships, finetune, read_split
 from osm.detection.fingerprint import digest_scenes
 from osm.detection.train import CERTIFICATE, CONFIG, TRAINING
 from osm.errors import ConfigError, DataError
@@ -79,6 +79,7 @@ def run_plan(
                 finished(number, read_cell(task.folder), not done[number])
         else:
             _run_elsewhere(tasks, done, dispatch, finished)
+        fuse_cells(load_study(work_dir, fused=False), plan.fusions, work_dir)
     return load_study(work_dir)
 
 
@@ -211,7 +212,7 @@ def describe_data(plan: Plan, data_root: Path, cache: Path | None = None) -> tup
     parts = {}
     for recipe in plan.recipes:
         train, test = read_split(recipe, data_root, cache)
-        if not any(np.count_nonzero(~scene.ignore) for scene in test):
+        if not count_ships(test):
             raise DataError(
                 data_root, found="test scenes without a ship", expected="at least one", mend="correct data.test_split"
             )
@@ -219,9 +220,9 @@ def describe_data(plan: Plan, data_root: Path, cache: Path | None = None) -> tup
         parts[recipe.detector] = {
             "kind": recipe.data.kind,
             "train_scenes": len(train),
-            "train_ships": _ships(train),
+            "train_ships": count_ships(train),
             "test_scenes": len(test),
-            "test_ships": _ships(test),
+            "test_ships": count_ships(test),
             "test_split": recipe.data.test_split,
             "radiometry": recipe.data.radiometry,
         }
@@ -231,10 +232,6 @@ def describe_data(plan: Plan, data_root: Path, cache: Path | None = None) -> tup
     if any(part != first for part in parts.values()):
         facts["by_detector"] = parts
     return facts, digest_scenes(seen)
-
-
-def _ships(scenes: Sequence[Scene]) -> int:
-    return sum(int(np.count_nonzero(~scene.ignore)) for scene in scenes)
 
 
 def _write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, data_root: Path, work_dir: Path) -> None:
@@ -254,6 +251,7 @@ def _write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, data_root: 
             },
             "versions": {**package_versions(), "git revision": git_revision()},
             "baseline": FLOOR,
+            "fusions": fusion.to_json(plan.fusions),
             "leakage": {"setting": plan.leakage, "parts": leaks.summary()},
             **_scene_facts(plan, data_root),
             "caveats": [*plan.caveats, *caveats(plan, data), *leaks.caveats],
@@ -283,7 +281,7 @@ def caveats(plan: Plan, data: dict[str, Any]) -> list[str]:
         found.append(f"{count}: too few to tell a difference between arms from the spread between runs.")
     found.extend(remarks(plan.recipes))
     found.extend(f"Arm {arm.label}: {arm.note}." for arm in plan.arms if arm.note and arm.kind != FLOOR)
-    return found
+    return [*found, *fusion.caveats(plan.fusions, plan.arms)]
 
 
 def read_cell(folder: Path) -> CellResult:
@@ -316,8 +314,8 @@ def read_cell(folder: Path) -> CellResult:
     )
 
 
-def load_study(work_dir: Path) -> Study:
-    """Read a comparison back from its folder: the plan, and the cells that are finished.
+def load_study(work_dir: Path, *, fused: bool = True) -> Study:
+    """Read a comparison back from its folder: the plan, the cells that are finished and, if asked, those fused of them.
 
     Raises:
         DataError: There is no plan.
@@ -330,7 +328,7 @@ def load_study(work_dir: Path) -> Study:
         for seed in plan["seeds"]
         if (folder := work_dir / "cells" / detector / arm["name"] / f"seed{seed}").joinpath(CELL).is_file()
     ]
-    return Study(
+    study = Study(
         title=plan["title"],
         data=plan["data"],
         arms=tuple(ArmInfo(**arm) for arm in plan["arms"]),
@@ -347,3 +345,4 @@ def load_study(work_dir: Path) -> Study:
         groups=plan.get("groups", {}),
         pixel_m=plan.get("pixel_m", {}),
     )
+    return with_fusions(study, fusion.from_json(plan.get("fusions", ())), work_dir) if fused else study

@@ -26,9 +26,10 @@ class ArmInfo:
     Attributes:
         name: As on the command line, e.g. ``imagenet``.
         label: As in tables, e.g. ``imagenet (partial)``.
-        kind: ``scratch``, ``imagenet`` or ``osm``.
+        kind: ``scratch``, ``imagenet``, ``osm``, ``osd`` or ``fusion``, which is no initialisation.
         source: File or folder the weights came from; None for ``scratch``.
         note: What a reader has to know about this arm, possibly empty.
+        members: Arms whose predictions a fusion is made of; none for an arm that is trained.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ArmInfo:
     kind: str
     source: str | None
     note: str
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class CellResult:
         tile: Figures per tile: ``METRICS`` as fractions, ``truth_count``, ``detection_count``.
         scene: The same per whole scene, detections of overlapping tiles merged.
         seconds: Wall time of training and inference.
-        coverage: Fraction of the detector's backbone tensors that the arm filled; None for scratch.
+        coverage: Fraction of the detector's backbone tensors that the arm filled; None for scratch and for a fusion.
         folder: Where ``predictions.json`` and the other files of the cell lie.
     """
 

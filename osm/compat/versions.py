@@ -23,6 +23,7 @@ PACKAGES = (
     "tifffile",
     "safetensors",
     "ultralytics",
+    "ensemble-boxes",
 )
 
 

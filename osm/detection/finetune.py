@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.json"
 WEIGHTS = "detector.safetensors"
+#: Where the settings of a training stand in ``WEIGHTS``.
+RECIPE_KEY = "osm.recipe"
 
 
 @dataclass(frozen=True)
@@ -177,8 +180,8 @@ def finetune(
     if keep_weights:
         _save(model, work_dir / WEIGHTS, recipe)
     result = Finetuned(
-        tile=_figures(average_precision(predictions.tile_results())),
-        scene=_figures(average_precision(predictions.scene_results())),
+        tile=figures_of(average_precision(predictions.tile_results())),
+        scene=figures_of(average_precision(predictions.scene_results())),
         certificate=certificate,
         train_tiles=trained.train_tiles,
         seconds=time.monotonic() - started,
@@ -190,6 +193,7 @@ def finetune(
             "init": str(init),
             "seed": seed,
             **result.to_json(),
+            "data": _data_facts(recipe, data_root, train_scenes, test_scenes),
             "files": digests(work_dir, (PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS)),
         },
     )
@@ -198,10 +202,31 @@ def finetune(
     return result
 
 
-def _figures(found: AP) -> dict[str, float | None]:
-    # JSON has no nan: an AP without any truth is null
+def _data_facts(recipe: Recipe, root: Path, train: Sequence[Scene], test: Sequence[Scene]) -> dict[str, Any]:
+    """What a detector learned from, for whoever is handed a part of it."""
+    return {
+        "kind": recipe.data.kind,
+        "root": root.resolve().name,
+        "simulated": (root / "SIMULATED.json").is_file(),
+        "optical": all(scene.optical for scene in train),
+        "train_split": recipe.data.train_split,
+        "train_scenes": len(train),
+        "train_ships": count_ships(train),
+        "test_split": recipe.data.test_split,
+        "test_scenes": len(test),
+        "test_ships": count_ships(test),
+    }
+
+
+def count_ships(scenes: Sequence[Scene]) -> int:
+    """Ships that count, of all scenes."""
+    return sum(int((~scene.ignore).sum()) for scene in scenes)
+
+
+def figures_of(found: AP) -> dict[str, float | None]:
+    """The figures of a cell as JSON has them, which has no nan: an AP without any truth is null."""
     return {name: None if math.isnan(value) else value for name, value in found.figures().items()}
 
 
 def _save(model: Detector, path: Path, recipe: Recipe) -> None:
-    write_safetensors(path, model.state_dict(), {"osm.recipe": json.dumps(recipe.settings(), default=str)})
+    write_safetensors(path, model.state_dict(), {RECIPE_KEY: json.dumps(recipe.settings(), default=str)})

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from osm.data.scene import Scene
-from osm.detection.arms import Init, imagenet_weights
+from osm.detection.arms import Init, check_kind, imagenet_weights
 from osm.detection.engines import Detector, Job, Progress, find_engine
 from osm.detection.recipe import Recipe
 from osm.detection.tiles import SceneStore, training_tiles
 from osm.errors import DataError
 from osm.transfer.certificate import Certificate
+from osm.transfer.export import read_card
 
 if TYPE_CHECKING:
     from osm.detection.predictions import Predictions
@@ -84,6 +85,8 @@ def train_and_search(
 
     engine = find_engine(recipe.engine, recipe.path)
     weights = imagenet_weights(recipe.architecture) if str(init) == "imagenet" else init.path
+    if weights is not None:
+        check_kind(init.kind, weights, read_card(weights))
     open_log(work_dir / "train.log")
     built, certificate = engine.build(
         recipe,

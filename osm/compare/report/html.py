@@ -45,6 +45,7 @@ def render(contents: Contents) -> str:
         deltas=words.delta_table(study),
         cells=words.cell_table(study),
         arms=words.arm_table(study),
+        arms_caption=words.arms_caption(study),
         skipped=words.skipped_table(study),
         published=words.paper_table(),
         breakdown=where_it_is(contents),

@@ -180,6 +180,13 @@ def arm_table(study: Study) -> Table:
     return Table(tuple(Column(name, number=False) for name in names), rows)
 
 
+def arms_caption(study: Study) -> str:
+    """What the rows of ``arm_table`` are."""
+    what = "One way each to initialise the same detector"
+    fused = any(arm.members for arm in study.arms)
+    return f"{what}; a fusion is none, it puts the boxes of two of them together" if fused else what
+
+
 def skipped_table(study: Study) -> Table:
     """What was not run, and why."""
     label = labels(study)
