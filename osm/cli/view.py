@@ -13,7 +13,7 @@ def view(
         Path,
         typer.Argument(
             metavar="DIR",
-            help="What `osm detect`, `osm compare` or `osm finetune` left; or one JSON file of it (COCO or predictions).",
+            help="What `osm detect`, `osm compare` or `osm finetune` left, or one JSON file of it.",
         ),
     ],
     truth: Annotated[

@@ -77,7 +77,7 @@
     if (scene?.truth) {
       const ignored = scene.truth.ignore.filter(Boolean).length;
       const ships = scene.truth.ignore.length - ignored;
-      at("counts-truth").textContent = `${many(ships, "ship")}${ignored ? `, ${ignored} not counted` : ""}; hit from IoU ${shown.iou}`;
+      at("counts-truth").textContent = `${many(ships, "ship")}${ignored ? `, ${ignored} not counted` : ""}; hit by a box from an IoU of ${shown.iou}`;
     } else at("counts-truth").textContent = "Not known for this scene.";
     at("disagree").disabled = !scene || (active().length < 2 && !scene.truth);
     order = ["truth", "a", "b"].flatMap(boxesOf).sort((one, two) => one.box[1] - two.box[1] || one.box[0] - two.box[0]);
@@ -150,7 +150,7 @@
       const letters = active().map((letter) => letter.toUpperCase());
       const found = one.found.map((total, n) => `${letters[n]} ${total ?? "–"}`);
       const truth = one.truth === null ? [] : [many(one.truth, "ship")];
-      button.append(element("small", [`${one.size[0]} × ${one.size[1]} px`, ...truth, ...found].join(" · ")));
+      button.append(element("small", [`${one.size[0]} × ${one.size[1]} px`, ...truth, ...found].map((part) => part.replaceAll(" ", "\u00a0")).join(" · ")));
       button.setAttribute("aria-current", String(k === number));
       button.addEventListener("click", () => open(k));
       const item = document.createElement("li");

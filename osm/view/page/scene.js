@@ -54,8 +54,7 @@ class SceneView {
     const wanted = Math.min(this.canvas.clientWidth, this.canvas.clientHeight) / (side * 8);
     this.scale = Math.max(this.scale, Math.min(4, wanted, this.#most()));
     [this.x, this.y] = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
-    this.whole = false;
-    this.#later();
+    this.#pan(0, 0);
   }
 
   /* Zoom about a point of the canvas, its centre if none is given. */
@@ -82,8 +81,13 @@ class SceneView {
   #most() { return Math.max(32, this.fitted * 2); }
 
   #pan(dx, dy) {
-    this.x = Math.max(0, Math.min(this.scene.width, this.x + dx));
-    this.y = Math.max(0, Math.min(this.scene.height, this.y + dy));
+    // the scene fills the canvas where it can, but for a margin
+    const within = (centre, extent, canvas) => {
+      const half = Math.min(extent / 2, (canvas / 2 - 40) / this.scale);
+      return Math.max(half, Math.min(extent - half, centre));
+    };
+    this.x = within(this.x + dx, this.scene.width, this.canvas.clientWidth);
+    this.y = within(this.y + dy, this.scene.height, this.canvas.clientHeight);
     this.whole = false;
     this.#later();
   }

@@ -1,0 +1,70 @@
+"""COCO's JSON of ships found and of truth."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from osm.errors import DataError
+from osm.view.coco import read_coco, scene_name
+from tests.view.made import FOUND_A, SCORES_A, SHIPS, coco
+
+
+def written(tmp_path, content, name="a.coco.json"):
+    path = tmp_path / name
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_boxes_with_a_score_are_found_and_those_without_are_truth(tmp_path):
+    content = coco("scenes/harbour.tif", FOUND_A, SCORES_A[[1, 0, 2]], radiometry="percentile:1,99")
+    more = coco("", SHIPS)["annotations"]
+    more[1]["iscrowd"] = 1
+    content["annotations"] += more
+    (scene,) = read_coco(written(tmp_path, content))
+    assert (scene.scene_id, scene.image_path, scene.radiometry) == ("a", "scenes/harbour.tif", "percentile:1,99")
+    # by falling score
+    np.testing.assert_array_equal(scene.scores, SCORES_A)
+    np.testing.assert_allclose(scene.boxes, FOUND_A[[1, 0, 2]])
+    np.testing.assert_allclose(scene.truth, SHIPS)
+    assert scene.ignore.tolist() == [False, True, False]
+
+
+def test_of_several_images_each_goes_by_its_own_name(tmp_path):
+    content = coco("x/one.tif", SHIPS)
+    content["images"].append({"id": 7, "file_name": "x/two.tif", "width": 5, "height": 6})
+    assert [scene.scene_id for scene in read_coco(written(tmp_path, content))] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "path, name", [("a/b.c.tif", "b.c"), ("C:\\d\\e.tif", "e"), ("plain", "plain"), ("..", "..")]
+)
+def test_names_of_scenes(path, name):
+    assert scene_name(path) == name
+
+
+BROKEN = {
+    "no lists": lambda c: c.pop("images"),
+    "bbox": lambda c: c["annotations"][0].update(bbox=[1, 2, 3]),
+    "a text as number": lambda c: c["annotations"][0].update(score="0.5"),
+    "not finite": lambda c: c["annotations"][0].update(bbox=[1, 2, 3, float("nan")]),
+    "huge": lambda c: c["annotations"][0].update(bbox=[1, 2, 3, 10**400]),
+    "unknown image": lambda c: c["annotations"][0].update(image_id=9),
+    "image of a list": lambda c: c["images"].append([1]),
+    "unhashable id": lambda c: c["images"][0].update(id=[1]),
+    "width": lambda c: c["images"][0].update(width=-4),
+    "no name": lambda c: c["images"][0].update(file_name=5),
+    "twice": lambda c: c["images"].append(dict(c["images"][0])),
+    "one name twice": lambda c: c["images"].append(c["images"][0] | {"id": 2}),
+    "annotation of a number": lambda c: c["annotations"].append(3),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_what_is_broken_is_named(tmp_path, how):
+    content = coco("one.tif", FOUND_A, SCORES_A)
+    BROKEN[how](content)
+    with pytest.raises(DataError, match=r"a\.coco\.json"):
+        read_coco(written(tmp_path, content))
