@@ -48,7 +48,8 @@ def view(
 
     collection = open_collection(folder, truth=truth, second=second, images=images or ())
     with ViewServer(Site(collection), port) as server:
-        typer.echo(f"{collection.kind}: {len(collection.scene_ids)} scenes, {len(collection.runs)} runs")
+        scenes, runs = len(collection.scene_ids), len(collection.runs)
+        typer.echo(f"{collection.kind}: {scenes} scene{'s'[: scenes != 1]}, {runs} run{'s'[: runs != 1]}")
         for note in collection.notes:
             typer.echo(f"note: {note}")
         typer.echo(f"\n  {server.url}\n\nCtrl-C ends it.")

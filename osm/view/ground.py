@@ -38,31 +38,30 @@ def on_ground(info: RasterInfo | None, boxes: npt.NDArray[Any]) -> Doubles | Non
         to_degrees = pyproj.Transformer.from_crs(info.crs_wkt, "EPSG:4326", always_xy=True)
     except pyproj.exceptions.ProjError:
         return None
-    lon, lat = (np.asarray(part, dtype=np.float64) for part in to_degrees.transform(*_project(info, columns, rows)))
-    reached = np.isfinite(lon) & np.isfinite(lat)
-    lon, lat = np.where(reached, lon, np.nan), np.where(reached, lat, np.nan)
-    earth = pyproj.Geod(ellps="WGS84")
-    extents = [_distance(earth, lon[[a, b]], lat[[a, b]]) for a, b in ((1, 2), (3, 4))]
-    return np.stack([lon[0], lat[0], *extents], axis=1)
+    place = _project(info, columns, rows)
+    if place is None:
+        return None
+    lon, lat = (np.asarray(part, dtype=np.float64) for part in to_degrees.transform(*place))
+    reached = (np.isfinite(lon) & np.isfinite(lat)).all(axis=0)
+    lon, lat = np.where(reached, lon, 0), np.where(reached, lat, 0)
+    _, _, extents = pyproj.Geod(ellps="WGS84").inv(lon[[1, 3]], lat[[1, 3]], lon[[2, 4]], lat[[2, 4]])
+    placed = np.stack([lon[0], lat[0], *extents], axis=1)
+    placed[~reached] = np.nan
+    return np.asarray(placed)
 
 
-def _project(info: RasterInfo, columns: Doubles, rows: Doubles) -> tuple[Doubles, Doubles]:
+def _project(info: RasterInfo, columns: Doubles, rows: Doubles) -> tuple[Doubles, Doubles] | None:
+    """Coordinates in the scene's own system; None where its control points determine none."""
     if info.transform is not None:
         x, y = np.tensordot(info.transform, np.stack([columns, rows, np.ones_like(columns)]), axes=1)
         return x, y
-    from rasterio.control import GroundControlPoint
-    from rasterio.transform import GCPTransformer
+    from scipy.interpolate import RBFInterpolator
 
-    points = [GroundControlPoint(row=row, col=column, x=x, y=y) for column, row, x, y in info.gcps]
-    with GCPTransformer(points) as transformer:
-        x, y = transformer.xy(rows.ravel(), columns.ravel(), offset="ul")
-    return np.asarray(x).reshape(columns.shape), np.asarray(y).reshape(columns.shape)
-
-
-def _distance(earth: Any, lon: Doubles, lat: Doubles) -> Doubles:
-    known = np.isfinite(lon).all(axis=0) & np.isfinite(lat).all(axis=0)
-    metres = np.full(lon.shape[1], np.nan)
-    if known.any():
-        _, _, found = earth.inv(lon[0][known], lat[0][known], lon[1][known], lat[1][known])
-        metres[known] = found
-    return metres
+    pixels = np.array([info.width_px, info.height_px], dtype=np.float64)
+    try:
+        # passes through every point, as a polynomial over a scene of 250 km would not
+        surface = RBFInterpolator(info.gcps[:, :2] / pixels, info.gcps[:, 2:], kernel="thin_plate_spline")
+        found = surface(np.stack([columns.ravel(), rows.ravel()], axis=1) / pixels)
+    except (ValueError, np.linalg.LinAlgError):
+        return None
+    return found[:, 0].reshape(columns.shape), found[:, 1].reshape(columns.shape)

@@ -94,7 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: ViewServer
     protocol_version = "HTTP/1.1"
     timeout = 60
-    error_message_format = "%(code)d %(message)s\n"
+    # nothing of what was asked comes back
+    error_message_format = "%(code)d\n"
     error_content_type = "text/plain; charset=utf-8"
 
     def do_GET(self) -> None:

@@ -33,7 +33,7 @@ PAGE = {
 TILE_BYTES, OPEN_SCENES = 48 * 2**20, 3
 #: Longest side of a chip.
 CHIP_PX = 512
-_NUMBER = r"(\d{1,9})"
+_NUMBER = "([0-9]{1,9})"
 
 
 @dataclass(frozen=True)
@@ -274,7 +274,7 @@ class Site:
             if letter not in query:
                 continue
             number, score = query[letter], query.get(f"{letter}_score", "0")
-            if not re.fullmatch(r"\d{1,6}", number, re.ASCII) or int(number) >= len(self.collection.runs):
+            if not re.fullmatch("[0-9]{1,6}", number) or int(number) >= len(self.collection.runs):
                 raise _BadQuery(f"{letter}={number[:20]} is no run")
             if not re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", score, re.ASCII):
                 raise _BadQuery(f"{letter}_score={score[:20]} is no score")

@@ -79,7 +79,7 @@ def test_a_broken_file_among_several_is_said_and_the_others_are_shown(tmp_path):
 def test_what_cannot_be_shown_is_one_line(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(DataError, match="an empty folder.*osm detect.*osm finetune"):
+    with pytest.raises(DataError, match=r"an empty folder.*osm detect.*osm finetune"):
         open_collection(empty)
     (empty / "readme.txt").write_text("x")
     with pytest.raises(DataError, match=r"none of it, but readme\.txt"):

@@ -37,6 +37,12 @@ def test_control_points_place_a_box():
     ((lon, lat, across, _),) = on_ground(header("EPSG:4326", gcps=gcps), BOX)
     assert (lon, lat) == (pytest.approx(10.110, abs=1e-6), pytest.approx(49.7975, abs=1e-6))
     assert across == pytest.approx(20e-3 * 111_320 * np.cos(np.radians(lat)), rel=0.005)
+    assert on_ground(header("EPSG:4326", gcps=gcps), BOX[:0]).shape == (0, 4)
+
+
+@pytest.mark.parametrize("points", [[[0, 0, 10, 50]], [[c, c, c, c] for c in (0, 9, 20)], [[0, 0, 1, 1]] * 4])
+def test_control_points_that_determine_nothing_are_no_place(points):
+    assert on_ground(header("EPSG:4326", gcps=np.array(points, dtype=float)), BOX) is None
 
 
 def test_no_place_is_none_and_what_does_not_project_is_nan():

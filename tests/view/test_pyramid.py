@@ -11,12 +11,12 @@ from osm.view.pyramid import TILE_PX, Pyramid, box_mean
 
 
 def mean_by_hand(pixels, factor):
-    """Squares one by one."""
-    height, width = pixels.shape[:2]
-    rows = range(0, height, factor)
-    columns = range(0, width, factor)
-    means = [[pixels[y : y + factor, x : x + factor].mean(axis=(0, 1)) for x in columns] for y in rows]
-    return np.rint(np.array(means)).astype(np.uint8)
+    """The scene with a border of nothing, and the mean of what there is in each square."""
+    height, width = (-(-extent // factor) for extent in pixels.shape[:2])
+    whole = np.full((height * factor, width * factor, *pixels.shape[2:]), np.nan)
+    whole[: pixels.shape[0], : pixels.shape[1]] = pixels
+    squares = whole.reshape(height, factor, width, factor, *pixels.shape[2:])
+    return np.rint(np.nanmean(squares, axis=(1, 3))).astype(np.uint8)
 
 
 @given(st.integers(1, 100_000), st.integers(1, 100_000), st.data())

@@ -32,7 +32,7 @@ class SceneView {
     this.fit();
   }
 
-  /* Boxes to draw, the last on top: [{ boxes: [[x1, y1, x2, y2]], colour, dash, faint }]. */
+  /* Boxes to draw, the last on top: [{ boxes: [[x1, y1, x2, y2]], colour, dash }]. */
   draw(layers) { this.layers = layers; this.#later(); }
 
   mark(box) { this.marked = box; this.#later(); }
@@ -61,7 +61,8 @@ class SceneView {
   zoom(factor, point = [this.canvas.clientWidth / 2, this.canvas.clientHeight / 2]) {
     if (!this.scene) return;
     const [sx, sy] = this.toScene(point);
-    this.scale = Math.max(this.fitted * 0.8, Math.min(this.#most(), this.scale * factor));
+    const least = Math.min(this.fitted * 0.8, 1 / devicePixelRatio);
+    this.scale = Math.max(least, Math.min(this.#most(), this.scale * factor));
     const [tx, ty] = this.toScene(point);
     this.#pan(sx - tx, sy - ty);
   }
@@ -167,33 +168,32 @@ class SceneView {
     pen.strokeStyle = "#6b757e";
     pen.lineWidth = 1;
     pen.strokeRect(left - 0.5, top - 0.5, scene.width * this.scale + 1, scene.height * this.scale + 1);
-    for (const layer of this.layers) this.#paintBoxes(layer);
-    if (this.marked) this.#paintBoxes({ boxes: [this.marked], colour: "#fff", dash: [], wide: 7 });
+    const marked = this.marked ? [{ boxes: [this.marked], colour: "#fff", dash: [], grow: 7 }] : [];
+    const layers = [...this.layers, ...marked];
+    // dark edges first, so that boxes stand out on bright land too, and none hides another
+    for (const layer of layers) this.#paintBoxes({ ...layer, colour: "#000a", dash: [] }, 4);
+    for (const layer of layers) this.#paintBoxes(layer, 2);
   }
 
-  #paintBoxes({ boxes, colour, dash, faint, wide }) {
+  #paintBoxes({ boxes, colour, dash, grow = 0 }, width) {
     const { pen } = this;
     const { clientWidth: w, clientHeight: h } = this.canvas;
-    const grow = wide ?? 0;
-    pen.globalAlpha = faint ? 0.6 : 1;
-    // a dark edge first, so that boxes stand out on bright land too
-    for (const [style, width, pattern] of [["#000a", 4, []], [colour, 1.8, dash]]) {
-      pen.strokeStyle = style;
-      pen.lineWidth = width;
-      pen.setLineDash(pattern);
-      pen.beginPath();
-      for (const box of boxes) {
-        const [x1, y1] = this.toCanvas([box[0], box[1]]);
-        const [x2, y2] = this.toCanvas([box[2], box[3]]);
-        if (x2 < 0 || y2 < 0 || x1 > w || y1 > h) continue;
-        // a ship of less than a few pixels of the screen is still a mark
-        const px = Math.max(0, 5 - (x2 - x1)) / 2 + grow, py = Math.max(0, 5 - (y2 - y1)) / 2 + grow;
-        pen.rect(x1 - px, y1 - py, x2 - x1 + 2 * px, y2 - y1 + 2 * py);
-      }
-      pen.stroke();
+    pen.strokeStyle = colour;
+    pen.lineWidth = width;
+    pen.setLineDash(dash);
+    pen.beginPath();
+    for (const box of boxes) {
+      const [x1, y1] = this.toCanvas([box[0], box[1]]);
+      const [x2, y2] = this.toCanvas([box[2], box[3]]);
+      if (x2 < 0 || y2 < 0 || x1 > w || y1 > h) continue;
+      // a ship of less than a few pixels of the screen is still a mark
+      const px = Math.max(0, 5 - (x2 - x1)) / 2 + grow, py = Math.max(0, 5 - (y2 - y1)) / 2 + grow;
+      // whole pixels: lines are sharp
+      const [left, top] = [Math.round(x1 - px), Math.round(y1 - py)];
+      pen.rect(left, top, Math.round(x2 + px) - left, Math.round(y2 + py) - top);
     }
+    pen.stroke();
     pen.setLineDash([]);
-    pen.globalAlpha = 1;
   }
 
   /* Tiles of the level whose pixels come closest to those of the screen; below them what is there of coarser ones. */
@@ -204,8 +204,7 @@ class SceneView {
     pen.imageSmoothingEnabled = this.scale * devicePixelRatio < 1;
     pen.save();
     pen.beginPath();
-    const [left, top] = this.toCanvas([0, 0]);
-    pen.rect(left, top, scene.width * this.scale, scene.height * this.scale);
+    pen.rect(...this.toCanvas([0, 0]), scene.width * this.scale, scene.height * this.scale);
     pen.clip();
     let open = 0;
     for (let one = scene.levels - 1; one >= level; one--) {
@@ -216,9 +215,12 @@ class SceneView {
         const tile = this.tiles.get(key);
         if (!tile?.picture) { open += one === level && !tile?.failed; continue; }
         const side = 2 ** one;
-        const [x, y] = this.toCanvas([column * this.tilePx * side, row * this.tilePx * side]);
-        const { width, height } = tile.picture;
-        pen.drawImage(tile.picture, x, y, width * side * this.scale, height * side * this.scale);
+        // edges on whole pixels of the screen: no seams between tiles
+        const snap = (point) => this.toCanvas(point).map((value) => Math.round(value * devicePixelRatio) / devicePixelRatio);
+        const [x, y] = [column * this.tilePx, row * this.tilePx];
+        const [left, top] = snap([x * side, y * side]);
+        const [right, bottom] = snap([(x + tile.picture.width) * side, (y + tile.picture.height) * side]);
+        pen.drawImage(tile.picture, left, top, right - left, bottom - top);
       }
     }
     pen.restore();
