@@ -40,7 +40,8 @@ def view(
     """Serve a page of scenes with their boxes, to this machine alone, until Ctrl-C.
 
     The address holds a token that changes with every start; nobody else on this machine can read the page without it.
-    From another machine: ssh -L 8000:127.0.0.1:8000 HOST, and there osm view DIR --port 8000.
+
+    From another machine: `ssh -L 8000:127.0.0.1:8000 HOST`, and there `osm view DIR --port 8000`.
     """
     from osm.view.find import open_collection
     from osm.view.server import ViewServer

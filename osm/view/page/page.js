@@ -47,7 +47,7 @@
     const found = layer(letter);
     return found ? found.scores.flatMap((value, k) => (value >= score[letter] ? [k] : [])) : [];
   };
-  const styles = { truth: ["--truth", []], a: ["--a", [7, 3]], b: ["--b", [2, 2.5]] };
+  const styles = { truth: ["--truth", []], a: ["--a", [5, 2]], b: ["--b", [2, 2]] };
   const boxesOf = (letter) => {
     if (!scene || !at(`show-${letter}`).checked) return [];
     if (letter === "truth") return (scene.truth?.boxes ?? []).map((box, k) => ({ letter, k, box }));
@@ -77,7 +77,7 @@
     if (scene?.truth) {
       const ignored = scene.truth.ignore.filter(Boolean).length;
       const ships = scene.truth.ignore.length - ignored;
-      at("counts-truth").textContent = `${many(ships, "ship")}${ignored ? `, ${ignored} not counted` : ""}; hit by a box from an IoU of ${shown.iou}`;
+      at("counts-truth").textContent = `${many(ships, "ship")}${ignored ? `, ${ignored} not counted` : ""} · a hit from IoU ${shown.iou}`;
     } else at("counts-truth").textContent = "Not known for this scene.";
     at("disagree").disabled = !scene || (active().length < 2 && !scene.truth);
     order = ["truth", "a", "b"].flatMap(boxesOf).sort((one, two) => one.box[1] - two.box[1] || one.box[0] - two.box[0]);

@@ -239,13 +239,18 @@ class SceneView {
     }
   }
 
+  #busy(change) {
+    this.loading += change;
+    this.canvas.parentElement.toggleAttribute("data-busy", this.loading > 0);
+  }
+
   /* Ask for a tile, six at a time; whoever has to wait is asked for again when the next picture is painted. */
   async #want(key) {
     if (this.tiles.has(key) || this.loading >= 6) return;
     const { scene, tiles } = this;
     const tile = {};
     tiles.set(key, tile);
-    this.loading++;
+    this.#busy(1);
     try {
       const reply = await fetch(`tile/${scene.number}/${key}`);
       if (!reply.ok) throw new Error((await reply.json()).error);
@@ -257,7 +262,7 @@ class SceneView {
       tile.failed = true;
       if (scene === this.scene) this.onTrouble(error.message);
     }
-    this.loading--;
+    this.#busy(-1);
     // the oldest go first; those in view are asked for again
     for (const old of tiles.size > 600 ? [...tiles.keys()].slice(0, 200) : []) {
       tiles.get(old).picture?.close();
