@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,10 @@ from osm.detection.results import ImageResult
 from osm.errors import DataError
 from osm.view.coco import is_coco, read_coco, scene_name
 from osm.view.images import ImageFinder
+from osm.view.store import Store
+
+#: Runs that are kept in memory.
+KEPT_RUNS = 6
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,14 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False)
+class Loaded:
+    """The scenes of a run by id, and what is wrong with some of its files."""
+
+    entries: dict[str, Entry]
+    wrong: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Collection:
     """All that a page shows.
 
@@ -60,6 +71,7 @@ class Collection:
         pixel_m: Ground size of a pixel by scene, where it is known.
         finder: Which images may be opened.
         notes: What to say beside it: files that are broken or were left out.
+        loaded: Runs that have been read, by number.
     """
 
     title: str
@@ -71,6 +83,7 @@ class Collection:
     truth: Mapping[str, Entry] | None = None
     pixel_m: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    loaded: Store[Loaded] = field(default_factory=lambda: Store(KEPT_RUNS))
 
     def entry(self, run: int, scene_id: str) -> Entry | None:
         """A scene of a run; None where the run has no such scene.
@@ -78,7 +91,7 @@ class Collection:
         Raises:
             DataError: The run's file is broken.
         """
-        return load(self.runs[run].records)[0].get(scene_id)
+        return self.loaded.get(run, lambda: load(self.runs[run].records)).entries.get(scene_id)
 
     def first_entry(self, scene_id: str, *runs: int | None) -> Entry | None:
         """A scene of the first of some runs that has it, or else of any, or of the truth.
@@ -108,9 +121,8 @@ class Collection:
         return ImageResult(found.scene_id, boxes, ignore, found.boxes, found.scores)
 
 
-@lru_cache(maxsize=6)
-def load(records: tuple[Path, ...]) -> tuple[dict[str, Entry], tuple[str, ...]]:
-    """The scenes of a run by id, and what is wrong with files among several.
+def load(records: tuple[Path, ...]) -> Loaded:
+    """Read the files of a run; one that is broken among several is left out.
 
     Raises:
         DataError: The only file is broken.
@@ -130,7 +142,7 @@ def load(records: tuple[Path, ...]) -> tuple[dict[str, Entry], tuple[str, ...]]:
                 wrong.append(f"{record}: scene {scene.scene_id} a second time; left out")
             else:
                 entries[scene.scene_id] = Entry(scene, record)
-    return entries, tuple(wrong)
+    return Loaded(entries, tuple(wrong))
 
 
 def read_record(record: Path) -> list[ScenePrediction]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from osm.errors import DataError
 from osm.files import read_json
-from osm.view.coco import SUFFIX
-from osm.view.collection import Collection, Entry, Run, load
+from osm.view.coco import SUFFIX, scene_name
+from osm.view.collection import KEPT_RUNS, Collection, Entry, Loaded, Run, load
 from osm.view.images import ImageFinder
+from osm.view.store import Store
 
 PREDICTIONS, PLAN = "predictions.json", "plan.json"
 _EXPECTED = (
@@ -54,17 +56,19 @@ def open_collection(
     for folder in images:
         if not folder.is_dir():
             raise DataError(folder, found="no such folder", expected="a folder of images", mend="correct --images")
-    entries, wrong = load(runs[0].records)
-    scene_ids = dict.fromkeys(entries)
-    if second is not None:
-        more, also_wrong = load(runs[len(first.runs)].records)
-        scene_ids |= dict.fromkeys(more)
-        wrong += also_wrong
+    notes = [note for found in (first, *others) for note in found.notes]
+    loaded: Store[Loaded] = Store(KEPT_RUNS)
+    scene_ids: dict[str, None] = {}
+    # the first run of each folder stands for its scenes
+    for number in (0, len(first.runs))[: 1 + (second is not None)]:
+        read = loaded.get(number, partial(load, runs[number].records))
+        scene_ids |= dict.fromkeys(read.entries)
+        notes += read.wrong
     known: dict[str, Entry] | None = None
-    notes = first.notes + tuple(note for other in others for note in other.notes) + wrong
     if truth is not None:
-        known, also_wrong = _truth(others[-1], truth)
-        notes += also_wrong
+        read = load(others[-1].runs[0].records)
+        known = _truth(read.entries, truth)
+        notes += read.wrong
     if not scene_ids:
         raise DataError(path, found="records without a scene", expected="at least one", mend="check them")
     return Collection(
@@ -72,13 +76,14 @@ def open_collection(
         kind=first.kind,
         runs=runs,
         scene_ids=tuple(scene_ids),
-        has_truth=known is not None or _knows_truth(entries.values()),
+        has_truth=known is not None or _knows_truth(loaded.get(0, partial(load, runs[0].records)).entries.values()),
         finder=ImageFinder(
             tuple(dict.fromkeys(found.home for found in (first, *others))), tuple(folder.resolve() for folder in images)
         ),
         truth=known,
         pixel_m=_pixel_m(first.plan),
-        notes=notes,
+        notes=tuple(notes),
+        loaded=loaded,
     )
 
 
@@ -98,7 +103,7 @@ def find_runs(path: Path) -> Found:
     cells = _inside(home, home.glob(f"cells/*/*/seed*/{PREDICTIONS}"), notes)
     if cells:
         plan = _plan(home)
-        labels = {arm["name"]: arm["label"] for arm in plan.get("arms", ()) if _is_arm(arm)}
+        labels = {arm["name"]: arm["label"] for arm in _arms(plan)}
         runs = tuple(sorted((_cell(cell, labels) for cell in cells), key=lambda run: _order(run, plan)))
         title = plan.get("title")
         return Found("comparison", runs, home, str(title) if title else home.name, plan, tuple(notes))
@@ -130,8 +135,8 @@ def _cell(path: Path, labels: dict[str, str]) -> Run:
 
 def _order(run: Run, plan: dict[str, Any]) -> tuple[Any, ...]:
     """As the plan has detectors and arms; seeds by number."""
-    arms = [arm["label"] for arm in plan.get("arms", ()) if _is_arm(arm)]
-    detectors = plan.get("detectors") or []
+    arms = [arm["label"] for arm in _arms(plan)]
+    detectors = plan["detectors"] if isinstance(plan.get("detectors"), list) else []
     places = [names.index(one) if one in names else len(names) for names, one in
               ((detectors, run.detector), (arms, run.arm))]  # fmt: skip
     number = int(run.seed) if run.seed.isdecimal() else -1
@@ -144,15 +149,17 @@ def _plan(home: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _is_arm(arm: Any) -> bool:
-    return isinstance(arm, dict) and isinstance(arm.get("name"), str) and isinstance(arm.get("label"), str)
+def _arms(plan: dict[str, Any]) -> list[dict[str, str]]:
+    """Those arms of a plan that have a name and a label."""
+    arms = plan["arms"] if isinstance(plan.get("arms"), list) else []
+    named = [arm for arm in arms if isinstance(arm, dict)]
+    return [arm for arm in named if isinstance(arm.get("name"), str) and isinstance(arm.get("label"), str)]
 
 
 def _pixel_m(plan: dict[str, Any]) -> dict[str, float]:
     stated = plan.get("pixel_m")
-    if not isinstance(stated, dict):
-        return {}
-    return {name: float(value) for name, value in stated.items() if isinstance(value, int | float) and value > 0}
+    entries = stated.items() if isinstance(stated, dict) else ()
+    return {name: float(value) for name, value in entries if isinstance(value, int | float) and 0 < value < 1e6}
 
 
 def _renamed(found: Found, taken: set[str], path: Path) -> tuple[Run, ...]:
@@ -163,15 +170,12 @@ def _renamed(found: Found, taken: set[str], path: Path) -> tuple[Run, ...]:
     )
 
 
-def _truth(found: Found, path: Path) -> tuple[dict[str, Entry], tuple[str, ...]]:
+def _truth(entries: dict[str, Entry], path: Path) -> dict[str, Entry]:
     """Truth by scene id, and by the name of the image where that is another."""
-    from osm.view.coco import scene_name
-
-    entries, wrong = load(found.runs[0].records)
     if not _knows_truth(entries.values()):
         raise DataError(path, found="no box without a score", expected="ships that are there", mend="correct --truth")
     by_image = {scene_name(entry.scene.image_path): entry for entry in entries.values()}
-    return {**by_image, **entries}, wrong
+    return {**by_image, **entries}
 
 
 def _knows_truth(entries: Iterable[Entry]) -> bool:

@@ -32,7 +32,8 @@ class ScenePixels:
     """One scene as the page shows it. May be shared between threads.
 
     A scene of up to ``WHOLE_PX`` is mapped to 8 bits as the detectors' scenes are. Of a larger one the limits are
-    taken from a regular sample of 64 windows of 256 × 256 pixels; percentiles then differ a little.
+    those that the record states, or else taken from a regular sample of 64 windows of 256 × 256 pixels; percentiles
+    then differ a little.
 
     Args:
         path: The image.
@@ -71,15 +72,20 @@ class ScenePixels:
             stored = _read_whole(path) if found[0] * found[1] <= WHOLE_PX else None
             if stored is not None:
                 nodata = self.info.nodata if self.info else read_geotags(path).nodata
-                how, self.note = read_radiometry(radiometry, str(stored.dtype))
-                self._whole = how.apply_colour(stored, nodata=nodata)
+                asked = read_radiometry(radiometry, str(stored.dtype))
+                if asked.limits is None:
+                    self._whole = asked.radiometry.apply_colour(stored, nodata=nodata)
+                else:
+                    self._whole = Mapping8.of(asked.radiometry, stored, nodata, asked.limits).apply(stored)
             else:
                 with Raster(path) as raster:
                     self.info = raster.info
-                    how, self.note = read_radiometry(radiometry, raster.info.dtype)
+                    asked = read_radiometry(radiometry, raster.info.dtype)
                     self._bands = _shown_bands(raster.info.bands)
-                    self._mapping = Mapping8.of(how, _sample(raster, self._bands), raster.info.nodata)
-        self.radiometry = str(how)
+                    known = asked.limits is not None or asked.radiometry.kind in ("none", "linear")
+                    sample = np.zeros(0) if known else _sample(raster, self._bands)
+                    self._mapping = Mapping8.of(asked.radiometry, sample, raster.info.nodata, asked.limits)
+        self.radiometry, self.note = str(asked.radiometry), asked.note
 
     def window(self, window: tuple[int, int, int, int]) -> npt.NDArray[np.uint8]:
         """Pixels at full resolution.

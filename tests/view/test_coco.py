@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from osm.errors import DataError
 from osm.view.coco import read_coco, scene_name
@@ -66,3 +69,20 @@ def test_what_is_broken_is_named(tmp_path, how):
     BROKEN[how](content)
     with pytest.raises(DataError, match=r"a\.coco\.json"):
         read_coco(written(tmp_path, content))
+
+
+numbers = st.one_of(st.integers(), st.floats(), st.booleans(), st.none(), st.text(max_size=3))
+values = st.recursive(numbers, lambda inner: st.lists(inner, max_size=4), max_leaves=6)
+images = st.fixed_dictionaries({}, optional=dict.fromkeys(("id", "file_name", "width", "height"), values))
+boxes = st.fixed_dictionaries({}, optional=dict.fromkeys(("image_id", "bbox", "score", "iscrowd"), values))
+
+
+@given(images, boxes, st.booleans())
+def test_whatever_is_in_it_it_is_read_or_named(tmp_path_factory, image, box, whole):
+    # half of the time the image is sound, so that the annotation is looked at
+    image = image | {"id": 1, "file_name": "a.tif", "width": 5, "height": 5} if whole else image
+    content = {"images": [image], "annotations": [box | {"image_id": 1} if whole else box]}
+    path = tmp_path_factory.mktemp("coco") / "a.json"
+    path.write_text(json.dumps(content))
+    with contextlib.suppress(DataError):
+        assert all(np.isfinite(scene.boxes).all() for scene in read_coco(path))

@@ -97,3 +97,24 @@ def test_what_cannot_be_shown_is_one_line(tmp_path):
         open_collection(search, truth=search)
     with pytest.raises(DataError, match="--images"):
         open_collection(search, images=[tmp_path / "gone"])
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [5, {}, {"arms": 5, "detectors": 3, "pixel_m": [1]}, {"arms": [3, {"name": 1}, {"name": "osm"}], "title": ["x"]},
+     {"pixel_m": {"one": 10**400, "two": "x", "three": -1}}],
+)  # fmt: skip
+def test_a_plan_that_is_broken_costs_its_labels_alone(tmp_path, plan):
+    folder = a_comparison(tmp_path / "c", SCENES)
+    write_json(folder / "plan.json", plan)
+    found = open_collection(folder)
+    assert len(found.runs) == 4
+    assert {run.arm for run in found.runs} == {"osm", "scratch"}
+    assert found.pixel_m == {}
+
+
+def test_a_plan_that_is_no_json_is_said(tmp_path):
+    folder = a_comparison(tmp_path / "c", SCENES)
+    (folder / "plan.json").write_text("{")
+    with pytest.raises(DataError, match=r"plan\.json"):
+        open_collection(folder)

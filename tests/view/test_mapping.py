@@ -41,7 +41,7 @@ def test_a_scene_of_one_value_is_no_error(spelling, value):
     ("spelling", "dtype", "expected", "says"),
     [
         ("none", "uint8", "none", ""),
-        ("percentile:1,99 (12 to 340)", "uint16", "percentile:1,99", ""),
+        ("percentile:1,99 (0 at 12, 255 at 340)", "uint16", "percentile:1,99", ""),
         ("", "uint8", "none", "names no radiometry"),
         ("", "float32", "percentile:0.5,99.5", "names no radiometry"),
         ("none", "uint16", "percentile:0.5,99.5", "not for this image"),
@@ -49,7 +49,24 @@ def test_a_scene_of_one_value_is_no_error(spelling, value):
     ],
 )
 def test_what_a_record_says_is_taken_as_far_as_it_can_be(spelling, dtype, expected, says):
-    how, note = read_radiometry(spelling, dtype)
-    assert str(how) == expected
-    assert says in note
-    assert bool(note) == bool(says)
+    asked = read_radiometry(spelling, dtype)
+    assert str(asked.radiometry) == expected
+    assert says in asked.note
+    assert bool(asked.note) == bool(says)
+    assert asked.limits == ((12, 340) if "340" in spelling else None)
+
+
+@pytest.mark.parametrize(
+    "rest", ["(0 at 5, 255 at 4)", "(0 at x, 255 at 4)", "(0 at nan, 255 at 4)", "(0 at 1)", "by hand"]
+)
+def test_limits_that_make_no_sense_are_taken_anew(rest):
+    assert read_radiometry(f"log:1,99 {rest}", "float32").limits is None
+
+
+@pytest.mark.parametrize("spelling", ["percentile:2,98", "log:2,98", "max"])
+def test_limits_that_are_known_are_used_whatever_the_sample(spelling):
+    scene = np.random.default_rng(0).gamma(1.0, 300, (60, 70)).astype(np.float32)
+    how = Radiometry.parse(spelling)
+    low, high = np.percentile(scene, (2, 98)) if spelling != "max" else (0, scene.max())
+    window = Mapping8.of(how, scene[:1, :1], None, (float(low), float(high))).apply(scene)
+    assert np.abs(window.astype(int) - how.apply(scene)).max() <= 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from osm.data.radiometry import Radiometry
-from osm.errors import DataError
+from osm.errors import DataError, EnvironmentProblem
 from osm.view import pixels as module
 from osm.view.pixels import ScenePixels
 from osm.view.pyramid import TILE_PX
@@ -74,6 +76,18 @@ def test_limits_of_a_large_scene_come_from_a_sample(rasterio, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("at_once", [True, False])
+def test_limits_that_the_record_states_are_used(rasterio, tmp_path, monkeypatch, at_once):
+    image = np.random.default_rng(1).gamma(1, 400, (300, 300)).astype(np.float32)
+    path = write(rasterio, tmp_path / "a.tif", image)
+    if not at_once:
+        read_in_parts(monkeypatch)
+    scene = ScenePixels(path, "percentile:1,99 (0 at 100, 255 at 600)", (300, 300))
+    expected = Radiometry("linear", 100, 600).apply(image)
+    np.testing.assert_array_equal(scene.window((10, 20, 60, 40)), expected[20:40, 10:60])
+    assert scene.radiometry == "percentile:1,99"
+
+
+@pytest.mark.parametrize("at_once", [True, False])
 def test_colour_stays_and_of_two_polarisations_the_first_is_shown(rasterio, tmp_path, monkeypatch, at_once):
     if not at_once:
         read_in_parts(monkeypatch)
@@ -118,3 +132,14 @@ def test_a_broken_image_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"a\.png"):
         ScenePixels(path, "none", (4, 3))
+
+
+def test_without_the_extra_geo_small_scenes_are_shown(tmp_path, monkeypatch):
+    path = write_picture(tmp_path / "a.png", picture())
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    scene = ScenePixels(path, "none", (400, 300))
+    np.testing.assert_array_equal(scene.window((0, 0, 400, 300)), picture())
+    assert scene.info is None
+    monkeypatch.setattr(module, "WHOLE_PX", 100)
+    with pytest.raises(EnvironmentProblem, match=r"osm-ssd\[geo\]"):
+        ScenePixels(path, "none", (400, 300))

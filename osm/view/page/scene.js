@@ -6,6 +6,7 @@ class SceneView {
     Object.assign(this, { canvas, tilePx, onPick, onMove, onTrouble });
     this.pen = canvas.getContext("2d");
     this.tiles = new Map();
+    this.left = new AbortController();
     this.loading = 0;
     this.scene = null;
     this.layers = [];
@@ -29,6 +30,9 @@ class SceneView {
     for (const tile of this.tiles.values()) tile.picture?.close();
     this.tiles = new Map();
     this.marked = null;
+    // whoever waits for a large scene does not keep the next one waiting
+    this.left.abort();
+    this.left = new AbortController();
     this.fit();
   }
 
@@ -252,7 +256,7 @@ class SceneView {
     tiles.set(key, tile);
     this.#busy(1);
     try {
-      const reply = await fetch(`tile/${scene.number}/${key}`);
+      const reply = await fetch(`tile/${scene.number}/${key}`, { signal: this.left.signal });
       if (!reply.ok) throw new Error((await reply.json()).error);
       const broken = reply.headers.get("X-Broken");
       if (broken && scene === this.scene) this.onTrouble(decodeURIComponent(broken));
