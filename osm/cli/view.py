@@ -37,9 +37,9 @@ def view(
         bool, typer.Option("--browser/--no-browser", help="Open the page, where there is a screen.")
     ] = True,
 ) -> None:
-    """Serve a page of scenes with their boxes, to this machine alone, until Ctrl-C.
+    """Show scenes with their boxes on a page for this machine alone, until Ctrl-C.
 
-    The address holds a token that changes with every start; nobody else on this machine can read the page without it.
+    The address holds a token that changes with every start: without it, nobody else on this machine can read the page.
 
     From another machine: `ssh -L 8000:127.0.0.1:8000 HOST`, and there `osm view DIR --port 8000`.
     """
@@ -51,6 +51,9 @@ def view(
     with ViewServer(Site(collection), port) as server:
         scenes, runs = len(collection.scene_ids), len(collection.runs)
         typer.echo(f"{collection.kind}: {scenes} scene{'s'[: scenes != 1]}, {runs} run{'s'[: runs != 1]}")
+        if outside := collection.folders_outside():
+            more = f" and {len(outside) - 3} more folders" if len(outside) > 3 else ""
+            typer.echo(f"images are read from {', '.join(map(str, outside[:3]))}{more}")
         for note in collection.notes:
             typer.echo(f"note: {note}")
         typer.echo(f"\n  {server.url}\n\nCtrl-C ends it.")

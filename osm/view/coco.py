@@ -29,7 +29,11 @@ def read_coco(path: Path) -> list[ScenePrediction]:
     Raises:
         DataError: The file is missing, no COCO, or an entry of it is broken or there twice.
     """
-    content = read_json(path)
+    return parse_coco(path, read_json(path))
+
+
+def parse_coco(path: Path, content: Any) -> list[ScenePrediction]:
+    """``read_coco`` of a file's content."""
     if not is_coco(content):
         raise DataError(path, found="no lists images and annotations", expected="COCO's JSON", mend=_MEND)
     info = content.get("info")

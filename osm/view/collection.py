@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from osm.detection.predictions import ScenePrediction, read_predictions
 from osm.detection.results import ImageResult
 from osm.errors import DataError
-from osm.view.coco import is_coco, read_coco, scene_name
+from osm.files import read_json
+from osm.view.coco import is_coco, parse_coco, scene_name
 from osm.view.images import ImageFinder
 from osm.view.store import Store
 
@@ -105,6 +104,15 @@ class Collection:
                 return entry
         return (self.truth or {}).get(scene_id)
 
+    def folders_outside(self) -> list[Path]:
+        """Folders that are not shown as such, in which images will be opened because the first run names them."""
+        if self.finder.folders:
+            return []
+        entries = [self.entry(0, scene_id) for scene_id in self.scene_ids]
+        named = {Path(entry.scene.image_path).parent for entry in entries if entry is not None}
+        found = sorted({folder.resolve() for folder in named if folder.is_absolute() and folder.is_dir()})
+        return [folder for folder in found if not any(folder.is_relative_to(home) for home in self.finder.homes)]
+
     def truth_of(self, entry: Entry) -> Entry | None:
         """Where the truth of a scene is; None where it is not known."""
         if self.truth is None:
@@ -115,10 +123,8 @@ class Collection:
         """The detections of a scene beside its truth; beside none where it is not known."""
         found, truth = entry.scene, self.truth_of(entry)
         if truth is None:
-            boxes, ignore = np.zeros((0, 4), dtype=np.float32), np.zeros(0, dtype=bool)
-        else:
-            boxes, ignore = truth.scene.truth, truth.scene.ignore
-        return ImageResult(found.scene_id, boxes, ignore, found.boxes, found.scores)
+            return ImageResult(found.scene_id, found.truth[:0], found.ignore[:0], found.boxes, found.scores)
+        return ImageResult(found.scene_id, truth.scene.truth, truth.scene.ignore, found.boxes, found.scores)
 
 
 def load(records: tuple[Path, ...]) -> Loaded:
@@ -151,8 +157,7 @@ def read_record(record: Path) -> list[ScenePrediction]:
     Raises:
         DataError: It is missing, broken or neither.
     """
-    from osm.files import read_json
-
     if not record.is_file():
         raise DataError(record, found="no such file", expected="COCO's JSON or predictions.json", mend="check the path")
-    return read_coco(record) if is_coco(read_json(record)) else list(read_predictions(record).scenes)
+    content = read_json(record)
+    return parse_coco(record, content) if is_coco(content) else list(read_predictions(record).scenes)

@@ -58,17 +58,15 @@ def open_collection(
             raise DataError(folder, found="no such folder", expected="a folder of images", mend="correct --images")
     notes = [note for found in (first, *others) for note in found.notes]
     loaded: Store[Loaded] = Store(KEPT_RUNS)
-    scene_ids: dict[str, None] = {}
     # the first run of each folder stands for its scenes
-    for number in (0, len(first.runs))[: 1 + (second is not None)]:
-        read = loaded.get(number, partial(load, runs[number].records))
-        scene_ids |= dict.fromkeys(read.entries)
-        notes += read.wrong
+    numbers = [0] if second is None else [0, len(first.runs)]
+    read = [loaded.get(number, partial(load, runs[number].records)) for number in numbers]
     known: dict[str, Entry] | None = None
     if truth is not None:
-        read = load(others[-1].runs[0].records)
-        known = _truth(read.entries, truth)
-        notes += read.wrong
+        read.append(load(others[-1].runs[0].records))
+        known = _truth(read[-1].entries, truth)
+    notes += [note for one in read for note in one.wrong]
+    scene_ids = dict.fromkeys(name for one in read[: len(numbers)] for name in one.entries)
     if not scene_ids:
         raise DataError(path, found="records without a scene", expected="at least one", mend="check them")
     return Collection(
@@ -76,7 +74,7 @@ def open_collection(
         kind=first.kind,
         runs=runs,
         scene_ids=tuple(scene_ids),
-        has_truth=known is not None or _knows_truth(loaded.get(0, partial(load, runs[0].records)).entries.values()),
+        has_truth=known is not None or _knows_truth(read[0].entries.values()),
         finder=ImageFinder(
             tuple(dict.fromkeys(found.home for found in (first, *others))), tuple(folder.resolve() for folder in images)
         ),

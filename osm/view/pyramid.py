@@ -73,7 +73,7 @@ def box_mean(
     weighted = row_weights is not None or column_weights is not None
     down = np.ones(height) if row_weights is None else np.asarray(row_weights, dtype=np.float64)
     across = np.ones(width) if column_weights is None else np.asarray(column_weights, dtype=np.float64)
-    values = pixels.reshape(height, width, -1)
+    values: npt.NDArray[Any] = pixels.reshape(height, width, -1)
     if weighted:
         values = values * down.astype(np.float32)[:, None, None] * across.astype(np.float32)[:, None]
     # rows first, in 16 bits where they hold 256 pixels: that is most of the time that an overview takes

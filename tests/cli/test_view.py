@@ -32,7 +32,8 @@ def test_it_serves_until_it_is_told_to_end(search, repo_root, number):
             while not re.search(r"http://127\.0\.0\.1:\d+/\S{32}/", lines[-1] if lines else ""):
                 lines.append(process.stdout.readline())
                 assert lines[-1], process.stderr.read()
-            assert lines[0] == "ships found: 1 scene, 1 run\n"
+            folder = search.parent.resolve()
+            assert lines[:2] == ["ships found: 1 scene, 1 run\n", f"images are read from {folder}\n"]
             with urllib.request.urlopen(lines[-1].strip(), timeout=20) as reply:
                 assert reply.read().startswith(b"<!doctype html>")
             process.send_signal(number)
