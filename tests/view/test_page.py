@@ -245,6 +245,7 @@ def test_the_next_disagreement(browser, server):
         opened.page.wait_for_function("before => document.getElementById('said').innerText !== before", arg=before)
         opened.page.wait_for_function("() => document.getElementById('said').innerText !== ''")
         said.append((opened.text("name"), opened.text("said")))
+        assert opened.page.locator("#chip").is_visible()
     assert said == [
         ("one", "1 of 2 in this scene: hit by A only"),
         ("one", "2 of 2 in this scene: hit by B only"),
@@ -319,6 +320,10 @@ def test_a_search_has_neither_truth_nor_choice(browser, tmp_path):
         opened.page.locator("#previous").click()
         opened.settled(301)
         assert opened.text("name") == "scene 301"
+        opened.close()
+        # the list scrolls to the scene that is shown, the page does not
+        opened = Opened(browser, server, 390, scene=150)
+        assert opened.page.evaluate("[scrollY, document.getElementById('scenes').scrollTop > 0]") == [0, True]
         opened.close()
 
 

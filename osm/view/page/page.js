@@ -99,7 +99,9 @@
     const start = (low, high, extent) => Math.max(0, Math.min(extent - side, Math.round((low + high - side) / 2)));
     const [x, y] = [start(box[0], box[2], width), start(box[1], box[3], height)];
     const name = letter === "truth" ? "truth" : `${letter.toUpperCase()}: ${at(`arm-${letter}`).value}`;
-    at("chip-image").src = `chip/${number}/${x}/${y}/${x + side}/${y + side}`;
+    // without its image a scene has boxes alone
+    at("chip-image").parentElement.hidden = !scene.levels;
+    if (scene.levels) at("chip-image").src = `chip/${number}/${x}/${y}/${x + side}/${y + side}`;
     at("chip-image").alt = `${side} by ${side} pixels of the scene around a box of ${name}`;
     const outline = at("chip-boxes");
     outline.setAttribute("viewBox", `${x} ${y} ${side} ${side}`);
@@ -177,7 +179,9 @@
     at("name").textContent = scenes[number].name;
     at("said").textContent = "";
     list();
-    at("scenes").querySelector('[aria-current="true"]')?.scrollIntoView({ block: "nearest" });
+    // within the list: the page itself stays where it is
+    const [frame, item] = [at("scenes"), at("scenes").querySelector('[aria-current="true"]')?.parentElement];
+    if (item) frame.scrollTop = Math.min(item.offsetTop, Math.max(frame.scrollTop, item.offsetTop + item.offsetHeight - frame.clientHeight));
     const content = await load(wanted);
     if (!content) return;
     view.open({ number, width: content.size[0], height: content.size[1], levels: content.levels ?? 0 });
@@ -219,8 +223,8 @@
         stepped = 0;
       }
       const place = answer.places[stepped++];
-      chip(null);
       view.show(place.box);
+      chip(order.find(({ box }) => box.every((edge, k) => edge === place.box[k])) ?? null);
       view.mark(place.box);
       at("said").textContent = `${stepped} of ${answer.places.length} in this scene: ${place.words}`;
     } catch (error) { trouble(error.message); }
