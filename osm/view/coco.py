@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -24,7 +26,8 @@ def is_coco(content: Any) -> bool:
 def read_coco(path: Path) -> list[ScenePrediction]:
     """The images of a file; annotations with a score are detections, those without are truth.
 
-    A scene's id is the name of its image without folder and suffix; of ``ID.coco.json`` with one image, that ID.
+    A scene's id is the name of its image without folder and suffix, or with its folder where several have that name;
+    of ``ID.coco.json`` with one image, that ID.
 
     Raises:
         DataError: The file is missing, no COCO, or an entry of it is broken or there twice.
@@ -53,9 +56,7 @@ def parse_coco(path: Path, content: Any) -> list[ScenePrediction]:
         scenes = []
         for index, (number, entry) in enumerate(images.items()):
             place = f"images[{index}]"
-            alone = path.name.endswith(SUFFIX) and len(images) == 1
-            scene_id = path.name.removesuffix(SUFFIX) if alone else ""
-            scenes.append(_scene(entry, found[number], str(radiometry), scene_id))
+            scenes.append(_scene(entry, found[number], str(entry.get("radiometry", radiometry))))
     except KeyError as error:
         raise DataError(
             path, found=f"{place} without {error}", expected="every entry of COCO's format", mend=_MEND
@@ -64,11 +65,13 @@ def parse_coco(path: Path, content: Any) -> list[ScenePrediction]:
         raise DataError(
             path, found=f"{place} with {str(error)[:120]}", expected="numbers and texts as in COCO's format", mend=_MEND
         ) from error
-    names = [scene.scene_id for scene in scenes]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(path, found=f"two images called {twice}", expected="each name once", mend=_MEND)
-    return scenes
+    if len(scenes) == 1 and path.name.endswith(SUFFIX):
+        return [replace(scenes[0], scene_id=path.name.removesuffix(SUFFIX))]
+    count = Counter(scene.scene_id for scene in scenes)
+    named = [replace(one, scene_id=one.image_path) if count[one.scene_id] > 1 else one for one in scenes]
+    if len({scene.scene_id for scene in named}) < len(named):
+        raise DataError(path, found="one file_name twice", expected="each image once", mend=_MEND)
+    return named
 
 
 def _checked(entry: dict[str, Any]) -> dict[str, Any]:
@@ -80,17 +83,18 @@ def _checked(entry: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
-def _scene(image: dict[str, Any], annotations: list[dict[str, Any]], radiometry: str, scene_id: str) -> ScenePrediction:
+def _scene(image: dict[str, Any], annotations: list[dict[str, Any]], radiometry: str) -> ScenePrediction:
     name = image["file_name"]
     if not isinstance(name, str) or not name or "\0" in name:
         raise ValueError(f"file_name {name!r}")
+    name.encode()  # half of a surrogate pair is no text
     for key in ("width", "height"):
         if not isinstance(image[key], int) or not 0 < image[key] < 10**7:
             raise ValueError(f"{key} {image[key]!r}")
     truth = [entry for entry in annotations if "score" not in entry]
     detections = sorted((entry for entry in annotations if "score" in entry), key=lambda entry: -entry["score"])
     return ScenePrediction(
-        scene_id=scene_id or scene_name(name),
+        scene_id=scene_name(name),
         image_path=name,
         width_px=image["width"],
         height_px=image["height"],

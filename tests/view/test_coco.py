@@ -39,6 +39,11 @@ def test_of_several_images_each_goes_by_its_own_name(tmp_path):
     content = coco("x/one.tif", SHIPS)
     content["images"].append({"id": 7, "file_name": "x/two.tif", "width": 5, "height": 6})
     assert [scene.scene_id for scene in read_coco(written(tmp_path, content))] == ["one", "two"]
+    # or by its whole name, where two scenes share the last part of it
+    content["images"].append({"id": 8, "file_name": "y/two.tif", "width": 5, "height": 6, "radiometry": "max"})
+    scenes = read_coco(written(tmp_path, content))
+    assert [scene.scene_id for scene in scenes] == ["one", "x/two.tif", "y/two.tif"]
+    assert [scene.radiometry for scene in scenes] == ["none", "none", "max"]
 
 
 def test_names_of_scenes():
@@ -56,6 +61,7 @@ BROKEN = {
     "image of a list": lambda c: c["images"].append([1]),
     "unhashable id": lambda c: c["images"][0].update(id=[1]),
     "width": lambda c: c["images"][0].update(width=-4),
+    "half a letter": lambda c: c["images"][0].update(file_name="\ud800"),
     "no name": lambda c: c["images"][0].update(file_name=5),
     "twice": lambda c: c["images"].append(dict(c["images"][0])),
     "one name twice": lambda c: c["images"].append(c["images"][0] | {"id": 2}),
