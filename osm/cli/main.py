@@ -20,6 +20,7 @@ from osm.cli.inspect import inspect
 from osm.cli.pretrain import pretrain
 from osm.cli.probe import probe
 from osm.cli.report import report
+from osm.cli.view import view
 from osm.errors import OSMError
 
 USER_ERROR = 2
@@ -59,6 +60,7 @@ app.command("finetune")(finetune)
 app.command("probe")(probe)
 app.command("compare")(compare)
 app.command("report")(report)
+app.command("view")(view)
 app.command("export")(export)
 app.command("import")(import_)
 app.add_typer(certificate.app, name="certificate")
