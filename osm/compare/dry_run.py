@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from osm.compare.cells import finished_cells
 from osm.compare.leaks import LeakReport, check_leaks
 from osm.compare.plan import Cell, Plan
-from osm.compare.run import Progress, describe_data, finished_cells
+from osm.compare.run import Progress, describe_data
 from osm.data.radiometry import Radiometry
 from osm.detection.engines import DEFAULT, Engine, Job, find_engine
 from osm.detection.finetune import read_split
@@ -108,7 +109,7 @@ def dry_run(
         progress(0, "look for test scenes in what trains", done, total)
 
     leaks = check_leaks(plan, data_root, work_dir, looking)
-    done = finished_cells(plan, digest, work_dir)
+    done = finished_cells(plan.cells, digest, work_dir)
     # mmengine would write a line for every tensor of every detector to the terminal
     open_log(work_dir / "cache" / "dry-run.log")
     costs = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from osm.compare.grid import Grid, read_grid
 from osm.compare.study import ArmInfo, SkippedCell, is_placebo
 from osm.detection.arms import Init, imagenet_weights
 from osm.detection.engine import fed
@@ -22,7 +23,7 @@ from osm.transfer.weights import read_weights
 FLOOR = "scratch"
 #: The arm whose pretraining saw the same patches, and no patch with its partner.
 PLACEBO = "osm-shuffled"
-KEYS = ("title", "detectors", "seeds", "min_coverage", "overrides", "caveats", "leakage", "pretraining_roots")
+KEYS = ("title", "detectors", "seeds", "min_coverage", "overrides", "caveats", "leakage", "pretraining_roots", "tune")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Cell:
         min_coverage: Least fraction of the backbone's tensors that the weights must fill.
         fingerprint: Of everything that decides the result but the data.
         allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
+        held_out: Of a cell that tries a learning rate: training scenes that it is scored on, and not trained on.
+        tuning: How the recipe's learning rate was chosen, if it was.
     """
 
     recipe: Recipe
@@ -61,11 +64,25 @@ class Cell:
     min_coverage: float
     fingerprint: str
     allow_contract_mismatch: bool = False
+    held_out: tuple[str, ...] = ()
+    tuning: Mapping[str, Any] | None = None
+
+    @property
+    def lr(self) -> float:
+        """The learning rate."""
+        return float(self.recipe.train.optimizer["lr"])
 
     @property
     def folder(self) -> Path:
         """Where the cell lies below the work directory."""
-        return Path("cells") / self.recipe.detector / self.arm / f"seed{self.seed}"
+        own = Path(self.recipe.detector) / self.arm
+        top = Path("tune") / own / f"lr{self.lr!r}" if self.held_out else Path("cells") / own
+        return top / f"seed{self.seed}"
+
+    @property
+    def name(self) -> str:
+        """The cell in messages: its folder, without that of all cells."""
+        return self.folder.as_posix().removeprefix("cells/")
 
 
 @dataclass(frozen=True)
@@ -84,6 +101,8 @@ class Plan:
         leakage: ``stop`` or ``warn``: what a test scene among what was trained on does to the comparison.
         pretraining_roots: Folders of the pairs that arms were pretrained on, where they lie elsewhere than beside the
             weights or the data.
+        grid: Learning rates to try in every arm; None to take the recipes'.
+        tuning: What came of it (``osm.compare.tuning``), once it was done.
     """
 
     title: str
@@ -96,6 +115,8 @@ class Plan:
     min_coverage: dict[str, float]
     leakage: str = "stop"
     pretraining_roots: tuple[str, ...] = ()
+    grid: Grid | None = None
+    tuning: Mapping[str, Any] | None = None
 
 
 def parse_arm(text: str) -> Arm:
@@ -137,6 +158,7 @@ def make_plan(
     seeds: Sequence[int] | None = None,
     overrides: Mapping[str, Any] | None = None,
     allow_contract_mismatch: bool = False,
+    lrs: Sequence[float] | None = None,
 ) -> Plan:
     """Resolve a config of ``configs/compare`` with the arms of a user.
 
@@ -148,6 +170,7 @@ def make_plan(
         overrides: Further overrides of the detection configs, applied last.
         allow_contract_mismatch: Whether weights that were trained on other input are taken all the same; the arm's
             note says so.
+        lrs: Learning rates to try in every arm of every detector, in place of the config's ``tune``.
 
     Raises:
         ConfigError: A setting is wrong.
@@ -201,6 +224,7 @@ def make_plan(
         min_coverage=min_coverage,
         leakage=leakage,
         pretraining_roots=tuple(map(str, values.get("pretraining_roots", ()))),
+        grid=read_grid(config, values.get("tune"), lrs, names, chosen),
     )
 
 

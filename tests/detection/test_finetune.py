@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from osm.detection import runner as module
 from osm.detection.arms import Init
 from osm.detection.evaluate import average_precision
-from osm.detection.finetune import finetune, prepare, read_split
+from osm.detection.finetune import PROOFS, finetune, prepare, read_split
 from osm.detection.hooks import DivergedError
 from osm.detection.predictions import read_predictions
 from osm.detection.recipe import load_recipe
@@ -47,10 +47,7 @@ def test_a_run_leaves_everything_a_later_step_needs(which, request, scenes_root,
     # no config here freezes anything, whatever mmdet's defaults are
     assert {(stage["parameters_frozen"], stage["norms_eval"]) for stage in certificate["stages"]} == {(0, 0)}
     check_seal("metrics.json", metrics)
-    assert metrics["files"] == {
-        name: sha256_file(tmp_path / name)
-        for name in ("predictions.json", "certificate.json", "training.json", "config.py", "detector.safetensors")
-    }
+    assert metrics["files"] == {name: sha256_file(tmp_path / name) for name in (*PROOFS, "detector.safetensors")}
     curve = json.loads((tmp_path / "training.json").read_text())
     assert [point["step"] for point in curve] == list(range(1, len(curve) + 1))
     assert all(np.isfinite(point["loss"]) for point in curve)

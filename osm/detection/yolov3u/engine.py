@@ -141,6 +141,7 @@ class UltralyticsEngine:
         from osm.detection.yolov3u.layout import write_layout
         from osm.detection.yolov3u.network import backbone_of
         from osm.detection.yolov3u.training import Run, train
+        from osm.transfer.adapters.ultralytics import rename
 
         _check_job(job)
         recipe, folder = job.recipe, job.work_dir / CHECKPOINTS
@@ -151,6 +152,8 @@ class UltralyticsEngine:
             seen = certificate.at_step0(backbone_of(network, recipe.architecture))
             seen.write(job.work_dir / CERTIFICATE)
             seen.confirm()
+            names = rename(recipe.architecture, list(certificate.backbone_sha256))
+            job.witness.at_step0(network, set(names.values()))
 
         run = Run(
             network=detector.network,
@@ -164,6 +167,7 @@ class UltralyticsEngine:
             curve=job.work_dir / TRAINING,
             resume=job.resume,
             progress=lambda done, total: job.progress("train", done, total),
+            draws=job.witness.draws,
         )
         with ultralytics_scope(job.work_dir / "train.log"):
             average = train(run, folder / "ultralytics")
