@@ -7,11 +7,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from osm.compare import fairness
 from osm.compare.fairness import MOST_SHOWN, Ran, differences
 from osm.compare.plan import Cell
 from osm.compare.study import CellResult
 from osm.detection.arms import Init
-from osm.detection.conditions import asked, read_conditions
+from osm.detection.conditions import asked, device, read_conditions, software
 from osm.errors import ConfigError, DataError
 from osm.files import SEAL, check_seal, digests, read_json
 
@@ -95,6 +96,30 @@ def asked_of(cell: Cell, *, weights: bool = True) -> dict[str, object]:
         allow_contract_mismatch=cell.allow_contract_mismatch,
         tuning=cell.tuning,
     )
+
+
+def check_cells(cells: Sequence[Cell], digest: str, work_dir: Path, executor: str) -> list[bool]:
+    """Which cells are finished; before any other runs, that all of them may be compared with each other.
+
+    Args:
+        cells: The cells.
+        digest: Of the data.
+        work_dir: Folder of the comparison.
+        executor: Where they will run, as ``osm.compare.dispatch`` calls it.
+
+    Raises:
+        ConfigError: A finished cell is of other settings, weights or data.
+        FairnessError: Two cells differ, or would differ, in more than the initialisation.
+    """
+    fairness.check(planned(cells), work_dir)
+    done = finished_cells(cells, digest, work_dir)
+    if not all(done):
+        # jobs of a cluster run on another machine than this one
+        here = {} if executor == "slurm" else {"device": device()}
+        for recipe in {cell.recipe.engine: cell.recipe for cell in cells}.values():
+            old = [cell for cell, over in zip(cells, done, strict=True) if over and cell.recipe.engine == recipe.engine]
+            fairness.check_software(ran(old, work_dir), {"software": software(recipe), **here}, work_dir)
+    return done
 
 
 def planned(cells: Sequence[Cell]) -> list[Ran]:

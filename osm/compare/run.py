@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from osm.compare import fairness
-from osm.compare.cells import CELL, fingerprint_of, finished_cells, is_finished, planned, ran, read_cell
+from osm.compare.cells import CELL, check_cells, fingerprint_of, is_finished, ran, read_cell
 from osm.compare.dispatch import CellsLostError, Dispatch, run_tasks
 from osm.compare.leaks import LeakReport, check_leaks
 from osm.compare.plan import FLOOR, Cell, Plan
@@ -20,7 +20,6 @@ from osm.compare.study import METRICS, ArmInfo, CellResult, SkippedCell, Study
 from osm.compat.versions import git_revision, package_versions
 from osm.data.groups import find_groups
 from osm.data.scenes import Scene, read_scenes
-from osm.detection.conditions import device, software
 from osm.detection.engines import remarks
 from osm.detection.finetune import PROOFS, finetune, read_split
 from osm.detection.fingerprint import digest_scenes
@@ -59,6 +58,7 @@ def run_plan(
 
     Raises:
         ConfigError: The folder holds a cell of other settings or data; or another run is in it.
+        FairnessError: Two cells differ, or would differ, in more than the initialisation.
         CellsLostError: A cell in another process did not end well; the others did.
         OSMError: From a cell in this process.
     """
@@ -68,13 +68,15 @@ def run_plan(
     with exclusive(work_dir):
         data, digest = describe_data(plan, data_root, work_dir / "cache")
         leaks = check_leaks(plan, data_root, work_dir, partial(progress, 0, "look for test scenes in what trains"))
+        done = check_cells(plan.cells, digest, work_dir, dispatch.executor)
         write_plan(plan, data, leaks, data_root, work_dir)
-        run_cells(plan.cells, digest, data_root, work_dir, dispatch, progress, finished)
+        run_cells(plan.cells, done, digest, data_root, work_dir, dispatch, progress, finished)
     return load_study(work_dir)
 
 
 def run_cells(
     cells: Sequence[Cell],
+    done: Sequence[bool],
     digest: str,
     data_root: Path,
     work_dir: Path,
@@ -82,10 +84,11 @@ def run_cells(
     progress: Progress,
     finished: Callable[[int, CellResult, bool], None],
 ) -> None:
-    """Run those of some cells that are not finished, if all may be compared with each other; as ``run_plan`` does.
+    """Run those of some cells that are not finished, and hold all of them to the lock; as ``run_plan`` does.
 
     Args:
         cells: The cells.
+        done: Which are finished.
         digest: Of the data, as ``describe_data`` gives it.
         data_root: Folder of the data set.
         work_dir: Folder of the comparison.
@@ -94,16 +97,8 @@ def run_cells(
         finished: Told of each cell that is finished.
 
     Raises:
-        FairnessError: Two cells differ, or would differ, in more than the initialisation.
+        FairnessError: Two cells differ in more than the initialisation.
     """
-    fairness.check(planned(cells), work_dir)
-    done = finished_cells(cells, digest, work_dir)
-    if not all(done):
-        # jobs of a cluster run on another machine than this one
-        here = {} if dispatch.executor == "slurm" else {"device": device()}
-        for recipe in {cell.recipe.engine: cell.recipe for cell in cells}.values():
-            old = [cell for cell, over in zip(cells, done, strict=True) if over and cell.recipe.engine == recipe.engine]
-            fairness.check_software(ran(old, work_dir), {"software": software(recipe), **here}, work_dir)
     tasks = [_Task(cell, fingerprint_of(cell, digest), data_root, work_dir) for cell in cells]
     if dispatch.executor == "here":
         for number, task in enumerate(tasks):
