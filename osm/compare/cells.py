@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from osm.compare import fairness
 from osm.compare.fairness import MOST_SHOWN, Ran, differences
@@ -81,7 +82,7 @@ def _how_it_differs(cell: Cell, folder: Path) -> list[str]:
     return ["found there | asked for", *(f"  {entry.line}" for entry in entries[:MOST_SHOWN])]
 
 
-def asked_of(cell: Cell, *, weights: bool = True) -> dict[str, object]:
+def asked_of(cell: Cell, *, weights: bool = True) -> dict[str, Any]:
     """What a cell is told to do, as it will write it down itself.
 
     Args:

@@ -76,7 +76,7 @@ def read_grid(
     values = dict(words or {})
     check_words(config, "tune", set(values), KEYS)
     given = lrs if lrs is not None else values.get("lrs")
-    each = dict(given) if isinstance(given, Mapping) else dict.fromkeys(detectors, given)
+    each: dict[str, Any] = dict(given) if isinstance(given, Mapping) else dict.fromkeys(detectors, given)
     check_words(config, "tune.lrs", set(each), list(detectors))
     for detector in detectors:
         rates = each.get(detector)

@@ -260,6 +260,7 @@ def write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, data_root: P
             "settings": {
                 "min_coverage": plan.min_coverage,
                 "detectors": {recipe.detector: recipe.settings() for recipe in plan.recipes},
+                **({"tuned_lr": tuned_rates(plan)} if plan.tuning else {}),
             },
             "versions": {**package_versions(), "git revision": git_revision()},
             "baseline": FLOOR,
@@ -269,6 +270,14 @@ def write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, data_root: P
             "caveats": [*plan.caveats, *caveats(plan, data), *leaks.caveats],
         },
     )
+
+
+def tuned_rates(plan: Plan) -> dict[str, dict[str, float]]:
+    """The learning rates that arms run with, by detector, where each has its own."""
+    found: dict[str, dict[str, float]] = {}
+    for cell in plan.cells:
+        found.setdefault(cell.recipe.detector, {})[cell.arm] = cell.lr
+    return found
 
 
 def _scene_facts(plan: Plan, data_root: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from osm.compat.versions import code_sha256, git_revision, package_versions
 from osm.data.scene import Scene
 from osm.detection.arms import Init
-from osm.detection.engines import DEFAULT
+from osm.detection.engines import DEFAULT, find_engine
 from osm.detection.fingerprint import digest_scenes
 from osm.detection.recipe import Recipe
 from osm.detection.tiles import Tile
@@ -48,7 +48,11 @@ def asked(
     values = {
         "format": FORMAT,
         "seed": seed,
-        "recipe": {"engine": DEFAULT, **recipe.settings()},
+        "recipe": {
+            "engine": recipe.engine,
+            **recipe.settings(),
+            "model": find_engine(recipe.engine, recipe.path).resolve(recipe),
+        },
         "tuning": tuning,
         "start": {
             "init": str(init),

@@ -97,6 +97,12 @@ class Engine(Protocol):
             OSMError: The engine is not installed, or does not know a word of the recipe.
         """
 
+    def resolve(self, recipe: Recipe) -> Mapping[str, Any]:
+        """The recipe's words about the model as they are built from, with everything that was left to defaults of ours.
+
+        What a config merely inherits and this engine replaces is not among them.
+        """
+
     def build(
         self,
         recipe: Recipe,

@@ -334,5 +334,5 @@ def test_trials_stand_in_a_table_with_what_was_chosen(tmp_path):
     )
     write_report(study, tmp_path)
     assert report_of(tmp_path)["tuning"] == tuning
-    assert "on 2 training scenes, with seed 0. Those scenes were held out" in page_of(tmp_path).text
+    assert "on 2 training scenes, with seed 0. What a trial is scored on was held out" in page_of(tmp_path).text
     assert fairness.check([], "nothing").shared == {}

@@ -250,6 +250,7 @@ def test_each_arm_runs_with_what_it_did_best_with(tuned):
         assert conditions["recipe"]["train"]["optimizer"]["lr"] == choose(own)
         assert conditions["tuning"]["lrs"] == [0.0005, 0.002]
     assert study.tuning == chosen.tuning
+    assert study.settings["tuned_lr"] == {CELLS: {row["arm"]: row["lr"] for row in rows if row["chosen"]}}
     assert sum("edge of the grid" in caveat for caveat in study.caveats) == 2  # of two rates, each is an edge
 
 

@@ -25,8 +25,8 @@ def tuning_note(study: Study) -> str:
         scenes = f"{count} training scene{'' if count == 1 else 's'}"
         parts.append(f"{detector} on {scenes}, with seed{'' if len(facts['seeds']) == 1 else 's'} {seeds}")
     return (
-        f"Every arm was tried with the same learning rates: {'; '.join(parts)}. Those scenes were held out of the "
-        "training of the trials; none is a test scene or was found to show one. Chosen was "
+        f"Every arm of a detector was tried with the same learning rates: {'; '.join(parts)}. What a trial is scored "
+        "on was held out of its training; no such scene is a test scene, or was found to show one. Chosen was "
         f"{study.tuning['rule']}."
     )
 

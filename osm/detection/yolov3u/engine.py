@@ -6,9 +6,10 @@ and both import it where they need it.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from osm.compat.ultralytics_scope import absent, ultralytics_scope
 from osm.detection.engine import fed
@@ -81,6 +82,12 @@ class UltralyticsEngine:
                 expected="darknet53 or darknet-narrow, which are fed values divided by 255",
                 mend="use the mmdet engine for other backbones",
             )
+
+    def resolve(self, recipe: Recipe) -> dict[str, Any]:
+        """See ``osm.detection.engines.Engine``."""
+        from osm.detection.yolov3u.detector import SearchSettings
+
+        return asdict(read_section(recipe.path, "model", SearchSettings, {"model": recipe.model}))
 
     def build(
         self,
