@@ -73,6 +73,10 @@ def read_grid(
     """
     if words is None and lrs is None:
         return None
+    if not isinstance(words or {}, Mapping):
+        raise ConfigError(
+            config, found=f"tune = {words!r}", expected="tune = dict(lrs=[0.01, 0.02])", mend="correct the value"
+        )
     values = dict(words or {})
     check_words(config, "tune", set(values), KEYS)
     given = lrs if lrs is not None else values.get("lrs")
@@ -80,8 +84,10 @@ def read_grid(
     check_words(config, "tune.lrs", set(each), list(detectors))
     for detector in detectors:
         rates = each.get(detector)
-        numbers = isinstance(rates, Sequence) and all(isinstance(rate, int | float) for rate in rates)
-        if not numbers or len(set(rates or ())) < 2 or min(rates or ()) <= 0:
+        numbers = isinstance(rates, Sequence) and all(
+            isinstance(rate, int | float) and 0 < rate < float("inf") for rate in rates
+        )
+        if not numbers or len(set(rates or ())) < 2:
             raise ConfigError(
                 "--tune" if lrs is not None else config,
                 found=f"learning rates {rates!r} for {detector}",
@@ -95,7 +101,12 @@ def read_grid(
         split_seed=int(values.get("split_seed", 0)),
     )
     rules = (
-        (bool(grid.seeds), "tune.seeds", grid.seeds, "one or more"),
+        (
+            bool(grid.seeds) and all(type(seed) is int and seed >= 0 for seed in grid.seeds),
+            "tune.seeds",
+            grid.seeds,
+            "one or more, from 0 up",
+        ),
         (0 < grid.fraction <= 0.5, "tune.fraction", grid.fraction, "above 0, at most 0.5"),
     )
     check_values(config, rules)

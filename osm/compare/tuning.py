@@ -18,6 +18,7 @@ from osm.compare.plan import Cell, Plan
 from osm.compare.run import HERE, PLAN, Progress, describe_data, run_cells, write_plan
 from osm.compare.study import CellResult
 from osm.data.scene import Scene
+from osm.detection.engines import find_engine
 from osm.detection.finetune import read_split
 from osm.detection.fingerprint import digest_run, digest_scenes
 from osm.detection.recipe import Recipe
@@ -103,10 +104,18 @@ def held_out_scenes(
 
 
 def trials(plan: Plan, held_out: Mapping[str, Sequence[Scene]]) -> list[Cell]:
-    """A cell for each seed × detector × learning rate × arm, in this order."""
+    """A cell for each seed × detector × learning rate × arm, in this order.
+
+    Raises:
+        ConfigError: An engine does not take a learning rate of the grid.
+    """
     assert plan.grid is not None
     grid = plan.grid
     own = {(cell.recipe.detector, cell.arm): cell for cell in plan.cells}
+    for cell in own.values():
+        for lr in grid.lrs[cell.recipe.detector]:
+            recipe = _at(cell, lr).recipe
+            find_engine(recipe.engine, recipe.path).check(recipe)
     return [
         _at(replace(cell, seed=seed, held_out=tuple(s.scene_id for s in held_out[recipe.detector])), lr)
         for seed in grid.seeds

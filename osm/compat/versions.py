@@ -28,6 +28,7 @@ PACKAGES = (
 
 #: Folders of this package whose code decides what a detector finds: not how that is compared, shown or asked for.
 DECIDING = ("compat", "data", "detection", "transfer")
+HERE = Path(__file__).resolve().parents[1]
 
 
 def package_versions() -> dict[str, str]:
@@ -42,9 +43,12 @@ def package_versions() -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def code_sha256() -> str:
-    """SHA-256 of this package's code in ``DECIDING``: it tells apart what a version number and a revision do not."""
-    package = Path(__file__).resolve().parents[1]
+def code_sha256(package: Path = HERE) -> str:
+    """SHA-256 of the code in ``DECIDING``: it tells apart what a version number and a revision do not.
+
+    Args:
+        package: Folder of the package; this one's.
+    """
     digest = hashlib.sha256()
     for path in sorted(path for name in DECIDING for path in (package / name).rglob("*.py")):
         content = path.read_bytes()

@@ -74,6 +74,10 @@ def test_the_grid_is_the_same_for_every_arm_and_rises(plan):
         ({}, "learning rates None for a"),
         ({"lrs": [1, 2], "fraction": 0.6}, r"tune\.fraction = 0\.6"),
         ({"lrs": [1, 2], "seeds": []}, r"tune\.seeds"),
+        ({"lrs": [1, 2], "seeds": ["0"]}, r"tune\.seeds"),
+        ({"lrs": [1, float("nan")]}, "above 0"),
+        ({"lrs": 0.1}, r"learning rates 0\.1 for a"),
+        ([0.1, 0.2], r"tune = \[0\.1, 0\.2\]; expected tune = dict"),
     ],
 )
 def test_a_wrong_grid_is_named(words, named):
