@@ -12,6 +12,7 @@ from osm.compare import fairness
 from osm.compare.fairness import MOST_SHOWN, Ran, differences
 from osm.compare.plan import Cell
 from osm.compare.study import CellResult
+from osm.compat.versions import git_revision
 from osm.detection.arms import Init
 from osm.detection.conditions import asked, device, read_conditions, software
 from osm.errors import ConfigError, DataError
@@ -119,7 +120,9 @@ def check_cells(cells: Sequence[Cell], digest: str, work_dir: Path, executor: st
         here = {} if executor == "slurm" else {"device": device()}
         for recipe in {cell.recipe.engine: cell.recipe for cell in cells}.values():
             old = [cell for cell, over in zip(cells, done, strict=True) if over and cell.recipe.engine == recipe.engine]
-            fairness.check_software(ran(old, work_dir), {"software": software(recipe), **here}, work_dir)
+            fairness.check_software(
+                ran(old, work_dir), {"software": software(recipe), **here}, work_dir, git_revision()
+            )
     return done
 
 

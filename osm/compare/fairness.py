@@ -189,18 +189,25 @@ def check(cells: Sequence[Ran], where: str | Path) -> Verdict:
         found += between
         for arm in dict.fromkeys(cell.arm for cell in own):
             found += _compare([cell for cell in own if cell.arm == arm], BY_SEED + NOTED, said)
-    refuse(found, where)
+    _refuse(
+        found,
+        where,
+        "unlike the others in more than the initialisation",
+        "the same in every arm",
+        "run these cells again with what the others ran with: delete their folders and run the comparison again",
+    )
     unknown = tuple(cell.name for cell in cells if cell.conditions is None)
     return Verdict(len(known), unknown, tuned, _shared(known))
 
 
-def check_software(cells: Sequence[Ran], now: Mapping[str, Any], where: str | Path) -> None:
+def check_software(cells: Sequence[Ran], now: Mapping[str, Any], where: str | Path, revision: str = "unknown") -> None:
     """Make sure that finished cells ran in what the others are about to run in.
 
     Args:
         cells: Finished cells.
         now: The same entries of the conditions, as they are here.
         where: Folder of the comparison.
+        revision: Git revision of the code that is here; shown beside a difference, for a reader to find it by.
 
     Raises:
         FairnessError: Another version of a package or of the code made one of them.
@@ -211,8 +218,15 @@ def check_software(cells: Sequence[Ran], now: Mapping[str, Any], where: str | Pa
             continue
         entries = [e for key in now for e in differences({key: cell.conditions.get(key)}, {key: now[key]})]
         if entries:
+            entries += differences(cell.conditions.get("machine", {}).get("git_revision"), revision, ("git_revision",))
             found.append(_Complaint(cell.name, "this run", tuple(entries)))
-    refuse(found, where)
+    _refuse(
+        found,
+        where,
+        "made by other code, packages or devices than are here",
+        "the same for all",
+        "finish with those that made them, or delete the folders of these cells to run them again",
+    )
 
 
 @dataclass(frozen=True)
@@ -222,12 +236,7 @@ class _Complaint:
     entries: tuple[Entry, ...]
 
 
-def refuse(found: Sequence[_Complaint], where: str | Path) -> None:
-    """Stop at complaints.
-
-    Raises:
-        FairnessError: There are any.
-    """
+def _refuse(found: Sequence[_Complaint], where: str | Path, what: str, expected: str, mend: str) -> None:
     if not found:
         return
     names = list(dict.fromkeys(entry.name for complaint in found for entry in complaint.entries))
@@ -237,10 +246,9 @@ def refuse(found: Sequence[_Complaint], where: str | Path) -> None:
         lines.append(f"… and {len(found) - MOST_SHOWN} more cells")
     raise FairnessError(
         where,
-        found=f"{len(found)} cell{'' if len(found) == 1 else 's'} that differ{'s' if len(found) == 1 else ''} from "
-        f"others in more than the initialisation ({some})",
-        expected="the same in every arm",
-        mend="run those cells again with what the others ran with: delete their folders and run the comparison again",
+        found=f"{len(found)} cell{'' if len(found) == 1 else 's'} {what} ({some})",
+        expected=expected,
+        mend=mend,
         details="\n".join(lines),
     )
 

@@ -90,7 +90,7 @@ def read_grid(
         if not numbers or len(set(rates or ())) < 2:
             raise ConfigError(
                 "--tune" if lrs is not None else config,
-                found=f"learning rates {rates!r} for {detector}",
+                found=f"learning rates {list(rates) if isinstance(rates, tuple) else rates!r} for {detector}",
                 expected="two or more different ones, above 0",
                 mend="correct the grid",
             )

@@ -87,7 +87,7 @@ def conditions(arm="scratch", seed=0, lr=0.01, tuning=None):
         "data": {"train_scenes": {"count": 8, "sha256": "t"}, "train_tiles": {"count": 90, "sha256": "u"}},
         "software": {"torch": "2.15.0", "code_sha256": "c" * 64},
         "device": "cpu",
-        "machine": {"threads": 1 + seed},
+        "machine": {"threads": 1 + seed, "git_revision": "abc"},
         "drawn_backbone": {"tensors": 62, "sha256": f"backbone {seed}"},
         "step0": {"beside_the_backbone": {"sha256": f"head {seed}", "parameters": 9, "norms": 4, "norms_eval": 0}},
         "order": {"draws": 2000, "sha256": f"order {seed}"},
@@ -150,7 +150,7 @@ def test_whatever_else_differs_is_named_and_nothing_but_that(path, value, which)
     with pytest.raises(FairnessError) as caught:
         check(one, "study")
     name = ".".join(path)
-    assert f"study: found 1 cell that differs from others in more than the initialisation ({name})" in caught.value.line
+    assert f"study: found 1 cell unlike the others in more than the initialisation ({name})" in caught.value.line
     head, *lines = caught.value.details.splitlines()
     assert head.endswith(f" | {one[which].name}")
     assert [line.strip().partition(":")[0] for line in lines] == [name]
@@ -170,7 +170,7 @@ def test_an_arm_whose_seeds_started_from_different_weights_is_named():
 def test_of_many_cells_each_that_is_not_as_most_are_is_shown():
     one = cells(seeds=range(6))
     one = [changed(ran, ("recipe", "train", "epochs"), 3) if ran.arm == "osm" else ran for ran in one]
-    with pytest.raises(FairnessError, match="found 6 cells that differ from others") as caught:
+    with pytest.raises(FairnessError, match="found 6 cells unlike the others") as caught:
         check(one, "study")
     assert caught.value.details.count("recipe.train.epochs: 12 | 3") == 6
 
@@ -229,12 +229,16 @@ def test_other_detectors_are_another_matter():
 
 def test_finished_cells_of_another_version_stop_the_rest_and_name_the_package():
     now = {"software": {"torch": "2.16.0", "code_sha256": "c" * 64}, "device": "cpu"}
-    with pytest.raises(FairnessError, match=r"\(software\.torch\)") as caught:
+    with pytest.raises(FairnessError, match=r"\(software\.torch, git_revision\)") as caught:
         check_software(cells(seeds=(0,), arms=("scratch",)), now, "study")
     assert caught.value.details.splitlines() == [
         "faster-rcnn_r18/scratch/seed0 | this run",
         "  software.torch: 2.15.0 | 2.16.0",
+        "  git_revision: abc | unknown",
     ]
+    assert "1 cell made by other code, packages or devices than are here (software.torch, git_revision)" in str(
+        caught.value
+    )
     check_software(cells(), {**now, "software": {**now["software"], "torch": "2.15.0"}}, "study")
 
 
