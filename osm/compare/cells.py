@@ -11,7 +11,7 @@ from typing import Any
 from osm.compare import fairness
 from osm.compare.fairness import MOST_SHOWN, Ran, differences
 from osm.compare.plan import Cell
-from osm.compare.study import CellResult
+from osm.compare.study import CellResult, Study
 from osm.compat.versions import git_revision
 from osm.detection.arms import Init
 from osm.detection.conditions import asked, device, read_conditions, software
@@ -144,11 +144,13 @@ def ran(cells: Sequence[Cell], work_dir: Path) -> list[Ran]:
     return found
 
 
-def ran_with(cells: Sequence[CellResult]) -> list[Ran]:
-    """Cells of a study, for the lock."""
+def ran_with(study: Study) -> list[Ran]:
+    """Cells of a study, for the lock; what was made of other cells ran with nothing of its own."""
+    trained = {arm.name for arm in study.arms if arm.kind != "fusion"}
     return [
         Ran(cell.detector, cell.arm, cell.seed, f"{cell.detector}/{cell.arm}/seed{cell.seed}", conditions)
-        for cell in cells
+        for cell in study.cells
+        if cell.arm in trained
         for conditions in [read_conditions(cell.folder)]
     ]
 

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from osm.cli.main import main
 from osm.compare import fairness
+from osm.compare.cells import ran_with
 from osm.compare.fairness import ABSENT, FairnessError, Ran, check, check_software, differences, without
 from osm.compare.report import write_report
 from osm.compare.report.fairness import tuning_table
+from osm.compare.study import ArmInfo
 from osm.errors import DataError
 from osm.files import write_json, write_sealed
 from tests.compare.studies import a_study, bare_study, page_of, report_of
@@ -265,6 +267,14 @@ def test_the_report_shows_the_verdict_and_what_all_cells_ran_with(study, tmp_pat
     assert "What every cell of faster-rcnn_r18 ran with" in page_of(tmp_path / "r").text
     assert report_of(tmp_path / "r")["fairness"] == {"compared": 6, "unknown": [], "identical": True, "tuned": False}
     assert report_of(tmp_path / "r")["tuning"] == {}
+
+
+def test_rows_that_were_made_of_other_cells_take_no_part(study):
+    with_conditions(study)
+    made = dataclasses.replace(study.cells[-1], arm="imagenet+osm", folder=study.cells[-1].folder / "nowhere")
+    arms = (*study.arms, ArmInfo("imagenet+osm", "fusion", "fusion", None, ""))
+    verdict = check(ran_with(dataclasses.replace(study, arms=arms, cells=(*study.cells, made))), "study")
+    assert (verdict.compared, verdict.unknown) == (6, ())
 
 
 def test_no_report_is_written_of_cells_that_may_not_be_compared(study, tmp_path):

@@ -64,7 +64,7 @@ def gather(study: Study, cache: Path | None = None, metrics: Sequence[str] = MET
         FairnessError: Cells differ in more than the initialisation.
     """
     # before anything else: what may not be compared is not measured
-    fairness = check(ran_with(study.cells), study.title)
+    fairness = check(ran_with(study), study.title)
     evidence = read_evidence(study)
     return Contents(
         study,
