@@ -14,7 +14,7 @@ from osm.cli.progress import progress_bar
 if TYPE_CHECKING:
     from osm.compare.dispatch import Dispatch
     from osm.compare.dry_run import DryRun
-    from osm.compare.plan import Plan
+    from osm.compare.plan import Cell, Plan
     from osm.compare.study import CellResult, Study
 
 
@@ -69,6 +69,15 @@ def compare(
     resume: Annotated[
         bool, typer.Option("--resume", help="Finish a comparison that was begun, or stop if there is none.")
     ] = False,
+    tune: Annotated[
+        str | None,
+        typer.Option(
+            "--tune",
+            metavar="LR,LR,…",
+            help="Learning rates to try in every arm of every detector alike, on training scenes that are held out; "
+            "each arm then runs with its best. In place of the config's `tune`.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print the cells, what is done already and what the rest costs; train none."),
@@ -81,6 +90,7 @@ def compare(
 
     Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
+    from osm.compare.grid import parse_lrs
     from osm.compare.plan import gather_arms, make_plan
 
     folder = work_dir or Path("work_dirs") / f"compare_{config.stem}"
@@ -94,6 +104,7 @@ def compare(
         overrides=parse_settings(set_),
         allow_contract_mismatch=allow_contract_mismatch,
         fuse=fuse or (),
+        lrs=None if tune is None else parse_lrs(tune),
     )
     if dry_run:
         estimate(plan, data_root, folder, where.jobs)
@@ -158,6 +169,8 @@ def run_and_report(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch
     for entry in plan.skipped:
         typer.echo(f"left out: {entry.detector} from {entry.arm}: {entry.reason}", err=True)
     labels = {info.name: info.label for info in plan.arms}
+    if plan.grid is not None:
+        plan = tune_with_progress(plan, data_root, folder, where)
 
     with progress_bar() as step:
 
@@ -181,13 +194,45 @@ def run_and_report(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch
     typer.echo(f"\nreport: {report}")
 
 
+def tune_with_progress(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch) -> Plan:
+    """Choose the learning rate of each arm with progress on the terminal, and say what was chosen."""
+    from osm.compare.tuning import tune_plan
+
+    cells: list[Cell] = []
+    ended: set[int] = set()
+    with progress_bar() as step:
+
+        def tell(number: int, what: str, done: int, of: int) -> None:
+            name = f"trial {number + 1} of {len(cells)}, {cells[number].name}: " if cells else ""
+            step(f"{name}{what}", done, of)
+
+        def count(number: int, result: CellResult, fresh: bool) -> None:
+            ended.add(number)
+            if dispatch.executor != "here":
+                step(f"trials, up to {dispatch.jobs} at a time ({dispatch.executor})", len(ended), len(cells))
+
+        chosen = tune_plan(
+            plan,
+            data_root=data_root,
+            work_dir=folder,
+            dispatch=dispatch,
+            progress=tell,
+            started=cells.extend,
+            finished=count,
+        )
+    for cell in {(cell.recipe.detector, cell.arm): cell for cell in chosen.cells}.values():
+        typer.echo(f"tuned: {cell.recipe.detector} from {cell.arm} runs with lr {cell.lr:g}", err=True)
+    return chosen
+
+
 def forecast(found: DryRun, plan: Plan) -> str:
     """The cells, done or with their cost, and the total."""
     labels = {info.name: info.label for info in plan.arms}
     rows = [("detector", "arm", "seed", "state")]
     for cell, done in found.cells:
         state = "done" if done else f"about {_span(found.cost(cell).cell_s)}"
-        rows.append((cell.recipe.detector, labels[cell.arm], str(cell.seed), state))
+        trial = f", trial of lr {cell.lr:g}" if cell.held_out else ""
+        rows.append((cell.recipe.detector, f"{labels[cell.arm]}{trial}", str(cell.seed), state))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "-" * max(map(len, lines)))
@@ -195,8 +240,9 @@ def forecast(found: DryRun, plan: Plan) -> str:
     lines += [f"afterwards, from their predictions: {one.info(plan.arms).label}" for one in plan.fusions]
     lines.append("")
     for cost in found.costs:
+        trials = ", trials" if cost.trial else ""
         lines.append(
-            f"{cost.detector}: {cost.steps:,} steps of {cost.step_s:.3g} s and {cost.tiles:,} tiles "
+            f"{cost.detector}{trials}: {cost.steps:,} steps of {cost.step_s:.3g} s and {cost.tiles:,} tiles "
             f"of {cost.tile_s:.3g} s, timed on {cost.device} just now"
         )
     lines += [f"! {caveat}" for caveat in found.leaks.caveats]

@@ -82,4 +82,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(None if arguments is None else list(arguments), prog_name="osm")
     except OSMError as error:
         typer.echo(f"error: {error.line}", err=True)
+        if error.details:
+            typer.echo(error.details, err=True)
         sys.exit(USER_ERROR)

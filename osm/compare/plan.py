@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from osm.compare.fusion import Fusion, gather_fusions
+from osm.compare.grid import Grid, read_grid
 from osm.compare.study import ArmInfo, SkippedCell, is_placebo
 from osm.detection.arms import Init, check_kind, imagenet_weights
 from osm.detection.engine import fed
@@ -25,7 +26,7 @@ FLOOR = "scratch"
 PLACEBO = "osm-shuffled"
 KEYS = (
     *("title", "detectors", "seeds", "min_coverage", "overrides", "caveats", "leakage", "pretraining_roots"),
-    *("fuse", "fusion"),
+    *("fuse", "fusion", "tune"),
 )
 
 
@@ -56,6 +57,8 @@ class Cell:
         min_coverage: Least fraction of the backbone's tensors that the weights must fill.
         fingerprint: Of everything that decides the result but the data.
         allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
+        held_out: Of a cell that tries a learning rate: training scenes that it is scored on, and not trained on.
+        tuning: How the recipe's learning rate was chosen, if it was.
     """
 
     recipe: Recipe
@@ -65,11 +68,25 @@ class Cell:
     min_coverage: float
     fingerprint: str
     allow_contract_mismatch: bool = False
+    held_out: tuple[str, ...] = ()
+    tuning: Mapping[str, Any] | None = None
+
+    @property
+    def lr(self) -> float:
+        """The learning rate."""
+        return float(self.recipe.train.optimizer["lr"])
 
     @property
     def folder(self) -> Path:
         """Where the cell lies below the work directory."""
-        return Path("cells") / self.recipe.detector / self.arm / f"seed{self.seed}"
+        own = Path(self.recipe.detector) / self.arm
+        top = Path("tune") / own / f"lr{self.lr!r}" if self.held_out else Path("cells") / own
+        return top / f"seed{self.seed}"
+
+    @property
+    def name(self) -> str:
+        """The cell in messages: its folder, without that of all cells."""
+        return self.folder.as_posix().removeprefix("cells/")
 
 
 @dataclass(frozen=True)
@@ -89,6 +106,8 @@ class Plan:
         pretraining_roots: Folders of the pairs that arms were pretrained on, where they lie elsewhere than beside the
             weights or the data.
         fusions: Pairs of arms whose predictions are fused when their cells are finished.
+        grid: Learning rates to try in every arm; None to take the recipes'.
+        tuning: What came of it (``osm.compare.tuning``), once it was done.
     """
 
     title: str
@@ -102,6 +121,8 @@ class Plan:
     leakage: str = "stop"
     pretraining_roots: tuple[str, ...] = ()
     fusions: tuple[Fusion, ...] = ()
+    grid: Grid | None = None
+    tuning: Mapping[str, Any] | None = None
 
 
 def parse_arm(text: str) -> Arm:
@@ -144,6 +165,7 @@ def make_plan(
     overrides: Mapping[str, Any] | None = None,
     allow_contract_mismatch: bool = False,
     fuse: Sequence[str] = (),
+    lrs: Sequence[float] | None = None,
 ) -> Plan:
     """Resolve a config of ``configs/compare`` with the arms of a user.
 
@@ -156,6 +178,7 @@ def make_plan(
         allow_contract_mismatch: Whether weights that were trained on other input are taken all the same; the arm's
             note says so.
         fuse: Pairs of arms to fuse, as ``ARM+ARM``, beside those of the config.
+        lrs: Learning rates to try in every arm of every detector, in place of the config's ``tune``.
 
     Raises:
         ConfigError: A setting is wrong.
@@ -214,6 +237,7 @@ def make_plan(
         leakage=leakage,
         pretraining_roots=tuple(map(str, values.get("pretraining_roots", ()))),
         fusions=fusions,
+        grid=read_grid(config, values.get("tune"), lrs, names, chosen),
     )
 
 

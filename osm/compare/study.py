@@ -81,6 +81,8 @@ class Study:
         leakage: What was looked for among what was trained on, and found; empty where nobody looked.
         groups: Group by test scene (``inshore``, ``offshore``), where the data set comes with such lists.
         pixel_m: Ground size of a pixel by test scene, where it is known.
+        tuning: Learning rates that were tried and how one was chosen (``osm.compare.tuning``); empty where the
+            recipe's was taken.
     """
 
     title: str
@@ -97,3 +99,4 @@ class Study:
     leakage: dict[str, Any] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     pixel_m: dict[str, float] = field(default_factory=dict)
+    tuning: dict[str, Any] = field(default_factory=dict)

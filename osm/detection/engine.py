@@ -187,6 +187,10 @@ class MMDetEngine:
     def check(self, recipe: Recipe) -> None:
         """Nothing beyond what reading a recipe checks: mmdet judges its own words when it builds the model."""
 
+    def resolve(self, recipe: Recipe) -> dict[str, Any]:
+        """See ``osm.detection.engines.Engine``."""
+        return model_config(recipe)
+
     def build(
         self,
         recipe: Recipe,

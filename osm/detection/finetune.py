@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from osm.data.radiometry import Radiometry
 from osm.data.scenes import Scene, read_scenes
 from osm.detection.arms import Init
+from osm.detection.conditions import CONDITIONS
 from osm.detection.engines import Progress
 from osm.detection.leaks import without_leaked
 from osm.detection.recipe import Recipe
@@ -33,6 +34,8 @@ PREDICTIONS = "predictions.json"
 WEIGHTS = "detector.safetensors"
 #: Where the settings of a training stand in ``WEIGHTS``.
 RECIPE_KEY = "osm.recipe"
+#: What a report reads of a run, beside its figures.
+PROOFS = (PREDICTIONS, CERTIFICATE, CONDITIONS, TRAINING, CONFIG)
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,12 @@ def read_split(recipe: Recipe, data_root: Path, cache: Path | None = None) -> tu
     return training_scenes(train, data.train_fraction, data.subset_seed), test
 
 
+def hold_out(train: Sequence[Scene], held_out: Sequence[str]) -> tuple[list[Scene], list[Scene]]:
+    """Training scenes without those of some names, and those."""
+    names = set(held_out)
+    return [one for one in train if one.scene_id not in names], [one for one in train if one.scene_id in names]
+
+
 def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> None:
     """Make a folder ready for one run.
 
@@ -99,7 +108,7 @@ def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> None:
     """
     if overwrite:
         # our own files by name: a mistyped folder must not lose anything else
-        for name in (METRICS, PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS, SUMS):
+        for name in (METRICS, *PROOFS, WEIGHTS, SUMS):
             (work_dir / name).unlink(missing_ok=True)
         shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
     elif (work_dir / METRICS).is_file():
@@ -124,6 +133,8 @@ def finetune(
     seed: int = 0,
     min_coverage: float = 1.0,
     allow_contract_mismatch: bool = False,
+    held_out: Sequence[str] = (),
+    tuning: Mapping[str, Any] | None = None,
     cache: Path | None = None,
     keep_weights: bool = True,
     resume: bool = False,
@@ -133,9 +144,9 @@ def finetune(
 ) -> Finetuned:
     """Train a detector from a start, search the test scenes and score what it found.
 
-    Writes ``certificate.json``, ``training.json``, ``predictions.json``, ``config.py``, the log, if asked
-    ``detector.safetensors``, and at the end ``metrics.json``: where that is, everything is. ``SHA256SUMS`` lists
-    them.
+    Writes ``certificate.json``, ``conditions.json``, ``training.json``, ``predictions.json``, ``config.py``, the log,
+    if asked ``detector.safetensors``, and at the end ``metrics.json``: where that is, everything is. ``SHA256SUMS``
+    lists them.
 
     Args:
         recipe: What to train on what.
@@ -145,6 +156,8 @@ def finetune(
         seed: Seed of the random weights, the order of tiles and their turns.
         min_coverage: Least fraction of the backbone's tensors that the weights must fill.
         allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
+        held_out: Training scenes to search and score in place of the test scenes, and not to train on.
+        tuning: How the recipe's learning rate was chosen, if it was; written down.
         cache: Folder of decoded scenes, shared by runs; below ``work_dir`` if None.
         keep_weights: Whether to write the detector.
         resume: Continue from the last checkpoint in ``work_dir``, if there is one.
@@ -159,6 +172,8 @@ def finetune(
 
     started = time.monotonic()
     train_scenes, test_scenes = read_split(recipe, data_root, cache or work_dir / "cache")
+    if held_out:
+        train_scenes, test_scenes = hold_out(train_scenes, held_out)
     store = SceneStore(cache or work_dir / "cache", Radiometry.parse(recipe.data.radiometry))
     trained = train_and_search(
         recipe,
@@ -170,6 +185,7 @@ def finetune(
         seed=seed,
         min_coverage=min_coverage,
         allow_contract_mismatch=allow_contract_mismatch,
+        tuning=tuning,
         resume=resume,
         launcher=launcher,
         tensorboard=tensorboard,
@@ -194,10 +210,10 @@ def finetune(
             "seed": seed,
             **result.to_json(),
             "data": _data_facts(recipe, data_root, train_scenes, test_scenes),
-            "files": digests(work_dir, (PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS)),
+            "files": digests(work_dir, (*PROOFS, WEIGHTS)),
         },
     )
-    write_sums(work_dir, (METRICS, PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS))
+    write_sums(work_dir, (METRICS, *PROOFS, WEIGHTS))
     shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
     return result
 

@@ -51,6 +51,7 @@ def write_report(
 
     Raises:
         DataError: A file of a cell is there but broken, or arms were scored on different scenes.
+        FairnessError: Cells differ in more than the initialisation.
     """
     from osm.compare.report import html, markdown
 
@@ -99,6 +100,8 @@ def to_json(contents: Contents) -> dict[str, Any]:
         "breakdown": breakdowns.to_json(contents.breakdown),
         "disagreements": [asdict(one) for one in contents.disputed],
         "leakage": study.leakage,
+        "fairness": contents.fairness.to_json(),
+        "tuning": study.tuning,
         "random_parts_equal": random_parts_agree(study, contents.evidence),
         "arms": [asdict(arm) for arm in study.arms],
         "detectors": study.detectors,

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from osm.compare.cells import ran_with
+from osm.compare.fairness import Verdict, check
 from osm.compare.report import breakdowns, disagree
 from osm.compare.report.breakdowns import CellBreakdown
 from osm.compare.report.certainty import METRICS, Certainty, measure
@@ -24,6 +26,7 @@ class Contents:
     certainty: Certainty
     breakdown: dict[Key, CellBreakdown]
     disputed: list[Disputed]
+    fairness: Verdict
 
     @property
     def random_parts(self) -> str:
@@ -58,7 +61,10 @@ def gather(study: Study, cache: Path | None = None, metrics: Sequence[str] = MET
 
     Raises:
         DataError: A file of a cell is there but broken, or arms were scored on different scenes.
+        FairnessError: Cells differ in more than the initialisation.
     """
+    # before anything else: what may not be compared is not measured
+    fairness = check(ran_with(study), study.title)
     evidence = read_evidence(study)
     return Contents(
         study,
@@ -66,6 +72,7 @@ def gather(study: Study, cache: Path | None = None, metrics: Sequence[str] = MET
         measure(study, evidence, cache, metrics, workers),
         breakdowns.break_down(study, evidence, cache),
         disagree.disputes(study, evidence),
+        fairness,
     )
 
 

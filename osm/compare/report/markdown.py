@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from osm.compare.report import answers, breakdowns, disagree, paper, proofs, words
+from osm.compare.report import answers, breakdowns, disagree, fairness, paper, proofs, words
 from osm.compare.report.contents import Contents, where_it_is
 from osm.compare.report.settings import flatten
 from osm.compare.report.words import Table
@@ -27,6 +27,8 @@ def render(contents: Contents) -> str:
     parts += ["## Cells", table(words.cell_table(study))]
     if study.leakage:
         parts += ["## Leakage", table(proofs.leak_table(study))]
+    parts += ["## Fairness", escape(contents.fairness.line), escape(fairness.tuning_note(study))]
+    parts += [table(fairness.tuning_table(study))]
     parts += ["## What was loaded", contents.random_parts, table(proofs.certificate_table(study, evidence))]
     for title, content in (("Data", study.data), ("Settings", study.settings), ("Versions", study.versions)):
         parts += [f"## {title}", _items(f"{name}: {value}" for name, value in flatten(content))]
