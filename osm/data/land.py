@@ -1,7 +1,7 @@
 """Land: whether a place lies on it, and how far it is from the coast; from any vector file of polygons.
 
-Needs the extra ``geo``. Everything is asked in longitude and latitude (WGS 84); the file may be in any coordinate system
-that it names.
+Needs the extra ``geo``. Everything is asked in longitude and latitude (WGS 84); the file may be in any coordinate
+system that it names.
 """
 
 from __future__ import annotations
@@ -120,10 +120,10 @@ class LandMask:
         points = _checked(lonlat)
         inside = np.zeros(len(points), dtype=bool)
         for turn in (0.0, 360.0, -360.0):
-            moved = points + (turn, 0.0)
+            moved = points + np.array([turn, 0.0])
             which, polygon = self._land.query(shapely.points(moved))
             for index in np.unique(polygon):
-                # a continent of a million vertices is asked for many points: prepared, it answers by an index of its own
+                # a continent has a million vertices: prepared, it answers by an index of its own
                 shape = self._polygons[index]
                 shapely.prepare(shape)
                 own = which[polygon == index]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,13 +61,12 @@ def gather(study: Study, cache: Path | None = None, metrics: Sequence[str] = MET
         DataError: A file of a cell is there but broken, or arms were scored on different scenes.
     """
     evidence = read_evidence(study)
-    return Contents(
-        study,
-        evidence,
-        measure(study, evidence, cache, metrics, workers),
-        breakdowns.break_down(study, evidence, cache),
-        disagree.disputes(study, evidence),
-    )
+    with ThreadPoolExecutor(1) as beside:
+        # resampling happens in processes of its own: what is made here need not wait for it
+        certainty = beside.submit(measure, study, evidence, cache, metrics, workers)
+        breakdown = breakdowns.break_down(study, evidence, cache)
+        disputed = disagree.disputes(study, evidence)
+    return Contents(study, evidence, certainty.result(), breakdown, disputed)
 
 
 def where_it_is(contents: Contents) -> list[Section]:

@@ -186,8 +186,28 @@ def _svg(figure: Figure, name: str) -> str:
 
 
 def _shorter(path: re.Match[str]) -> str:
-    """A path to a tenth of a point, which is half of its bytes; where all are lines, they need not say so."""
-    text = re.sub(r"(\d\.\d)\d+", r"\1", path[0])
-    if "C" not in text and "Q" not in text:
-        text = text.replace("\nL ", " ")
-    return re.sub(r"\s+", " ", text).replace(' d=" ', ' d="')
+    """A path to a tenth of a point; where all are lines, as steps from corner to corner: a third of its bytes."""
+    text = re.sub(r"\s+", " ", path[0])
+    steps = re.sub(r"M ([\d .+-]+(?:L [\d .+-]+)*)", _steps, text) if "C" not in text and "Q" not in text else text
+    return re.sub(r"(\d\.\d)\d+", r"\1", steps).replace(' d=" ', ' d="')
+
+
+def _steps(line: re.Match[str]) -> str:
+    corners = np.array(line[1].replace("L", " ").split(), dtype=np.float64).reshape(-1, 2)
+    tenths = np.floor(10 * corners).astype(np.int64)  # cut, as the digits of other paths are
+    moves = np.diff(tenths, axis=0)
+    moves = moves[(moves != 0).any(axis=1)]
+    if len(moves) > 1:
+        # corners on the way straight ahead need not be drawn
+        cross = moves[:-1, 0] * moves[1:, 1] - moves[:-1, 1] * moves[1:, 0]
+        ends = np.append((cross != 0) | ((moves[:-1] * moves[1:]).sum(axis=1) < 0), True)
+        moves = np.diff(np.cumsum(moves, axis=0)[ends], axis=0, prepend=0)
+    start = " ".join(_tenth(value) for value in tenths[0])
+    return f"M {start}l{' '.join(_tenth(value) for value in moves.ravel())} " if len(moves) else line[0]
+
+
+def _tenth(value: int) -> str:
+    """``-0.5`` as ``-.5``, ``12.0`` as ``12``."""
+    whole, rest = divmod(abs(int(value)), 10)
+    sign = "-" if value < 0 else ""
+    return f"{sign}{whole or ''}.{rest}" if rest else f"{sign}{whole}"
