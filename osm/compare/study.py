@@ -79,6 +79,7 @@ class Study:
         leakage: What was looked for among what was trained on, and found; empty where nobody looked.
         groups: Group by test scene (``inshore``, ``offshore``), where the data set comes with such lists.
         pixel_m: Ground size of a pixel by test scene, where it is known.
+        groups_note: Where the groups are from, if not from the data set.
     """
 
     title: str
@@ -95,3 +96,4 @@ class Study:
     leakage: dict[str, Any] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     pixel_m: dict[str, float] = field(default_factory=dict)
+    groups_note: str = ""

@@ -7,6 +7,7 @@ system that it names.
 from __future__ import annotations
 
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,19 @@ class LandMask:
         self._land = shapely.STRtree(self._polygons)
         self._coast = shapely.STRtree(_pieces(self._polygons))
 
+    @staticmethod
+    def needs() -> None:
+        """Make sure that the packages are there.
+
+        Raises:
+            EnvironmentProblem: The extra ``geo`` is not installed.
+        """
+        for name in ("pyogrio", "pyproj", "shapely"):
+            if find_spec(name) is None:
+                raise EnvironmentProblem(
+                    name, found="not installed", expected="the extra geo", mend="pip install 'osm-ssd[geo]'"
+                )
+
     @classmethod
     def open(cls, path: str | Path, bounds: tuple[float, float, float, float] | None = None) -> LandMask:
         """Read a file of land polygons; other shapes in it are passed over.
@@ -60,14 +74,11 @@ class LandMask:
         path = Path(path)
         if not path.exists():
             raise DataError(path, found="no such file", expected=_EXPECTED, mend="check the path")
-        try:
-            import pyogrio
-            import pyproj
-            import shapely
-        except ImportError as error:
-            raise EnvironmentProblem(
-                str(error.name), found="not installed", expected="the extra geo", mend="pip install 'osm-ssd[geo]'"
-            ) from error
+        cls.needs()
+        import pyogrio
+        import pyproj
+        import shapely
+
         try:
             layers = pyogrio.list_layers(path)
             if len(layers) > 1:
