@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from osm.compare.fractions import at_fractions, cell_folder, for_seed
 from osm.compare.study import ArmInfo, SkippedCell, is_placebo
 from osm.detection.arms import Init, imagenet_weights
 from osm.detection.engine import fed
@@ -22,7 +23,9 @@ from osm.transfer.weights import read_weights
 FLOOR = "scratch"
 #: The arm whose pretraining saw the same patches, and no patch with its partner.
 PLACEBO = "osm-shuffled"
-KEYS = ("title", "detectors", "seeds", "min_coverage", "overrides", "caveats", "leakage", "pretraining_roots")
+KEYS = (
+    "title", "detectors", "seeds", "min_coverage", "overrides", "caveats", "leakage", "pretraining_roots", "fractions",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Cell:
     @property
     def folder(self) -> Path:
         """Where the cell lies below the work directory."""
-        return Path("cells") / self.recipe.detector / self.arm / f"seed{self.seed}"
+        return cell_folder(self.recipe.detector, self.arm, self.seed)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Plan:
 
     Attributes:
         title: Headline of the report.
-        recipes: One a detector.
+        recipes: One a detector, or one a detector × fraction (``osm.compare.fractions``).
         arms: The arms, ``scratch`` first, as the report names them.
         seeds: Seeds of every detector × arm.
         cells: What to run, seed by seed, so that an unfinished comparison is balanced.
@@ -137,6 +140,7 @@ def make_plan(
     seeds: Sequence[int] | None = None,
     overrides: Mapping[str, Any] | None = None,
     allow_contract_mismatch: bool = False,
+    fractions: Sequence[float] | None = None,
 ) -> Plan:
     """Resolve a config of ``configs/compare`` with the arms of a user.
 
@@ -148,6 +152,8 @@ def make_plan(
         overrides: Further overrides of the detection configs, applied last.
         allow_contract_mismatch: Whether weights that were trained on other input are taken all the same; the arm's
             note says so.
+        fractions: Of the training scenes, in place of the config's; with neither, every cell trains on those that
+            ``data.train_fraction`` leaves.
 
     Raises:
         ConfigError: A setting is wrong.
@@ -163,6 +169,8 @@ def make_plan(
     names = [recipe.detector for recipe in recipes]
     if len(set(names)) < len(names):
         raise ConfigError(config, found=f"detectors {names}", expected="different names", mend="rename one")
+    if shares := tuple(fractions or values.get("fractions", ())):
+        recipes = at_fractions(recipes, shares, config)
     min_coverage = dict(values.get("min_coverage", {}))
     check_words(config, "min_coverage", set(min_coverage), ("imagenet", "osm"))
     leakage = values.get("leakage", "stop")
@@ -309,5 +317,6 @@ def _start_notes(path: Path, start: Mapping[str, Any], data: Mapping[str, Any]) 
 
 
 def _cell(recipe: Recipe, arm: Arm, init: Init, seed: int, min_coverage: float) -> Cell:
+    recipe = for_seed(recipe, seed)
     digest = digest_run(recipe, init, kind=arm.kind, seed=seed, min_coverage=min_coverage)
     return Cell(recipe, arm.name, init, seed, min_coverage, digest)

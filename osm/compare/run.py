@@ -13,16 +13,20 @@ from typing import Any
 import numpy as np
 
 from osm.compare.dispatch import CellsLostError, Dispatch, run_tasks
+from osm.compare.fractions import caveats as same_scenes
+from osm.compare.fractions import cell_folder, describe, settings_of, whole
+from osm.compare.groups import recall
 from osm.compare.leaks import LeakReport, check_leaks
 from osm.compare.plan import FLOOR, Cell, Plan
+from osm.compare.scene_facts import scene_facts
 from osm.compare.study import ArmInfo, CellResult, SkippedCell, Study
 from osm.compat.versions import git_revision, package_versions
-from osm.data.groups import find_groups
-from osm.data.scenes import Scene, read_scenes
+from osm.data.scenes import Scene
 from osm.detection.engines import remarks
 from osm.detection.finetune import PREDICTIONS, Finetuned, finetune, read_split
 from osm.detection.fingerprint import digest_scenes
 from osm.detection.train import CERTIFICATE, CONFIG, TRAINING
+from osm.detection.validation import VALIDATION
 from osm.errors import ConfigError, DataError
 from osm.files import SEAL, check_seal, digests, exclusive, read_json, write_json, write_sealed
 
@@ -147,7 +151,7 @@ def _run_cell(task: _Task, progress: Callable[[str, int, int], None] = lambda wh
             progress=progress,
         )
         # what a report reads of a cell, beside its figures
-        files = digests(folder, (PREDICTIONS, CERTIFICATE, TRAINING, CONFIG))
+        files = digests(folder, (PREDICTIONS, CERTIFICATE, TRAINING, VALIDATION, CONFIG))
         write_sealed(folder / CELL, {**_cell_json(cell, task.fingerprint, result), "files": files})
 
 
@@ -209,12 +213,15 @@ def describe_data(plan: Plan, data_root: Path, cache: Path | None = None) -> tup
     """
     seen: list[Scene] = []
     parts = {}
+    at: list[dict[str, Any]] = []
     for recipe in plan.recipes:
-        train, test = read_split(recipe, data_root, cache)
+        train, test = read_split(whole(recipe), data_root, cache)
         if not any(np.count_nonzero(~scene.ignore) for scene in test):
             raise DataError(
                 data_root, found="test scenes without a ship", expected="at least one", mend="correct data.test_split"
             )
+        if (fraction := describe(recipe, train, plan.seeds)) is not None:
+            at.append(fraction)
         seen += [*train, *test]
         parts[recipe.detector] = {
             "kind": recipe.data.kind,
@@ -228,6 +235,8 @@ def describe_data(plan: Plan, data_root: Path, cache: Path | None = None) -> tup
     first = parts[plan.recipes[0].detector]
     simulated = (data_root / "SIMULATED.json").is_file()
     facts = {**first, "root": data_root.resolve().name, "simulated": simulated}
+    if at:
+        facts["label_fractions"] = at
     if any(part != first for part in parts.values()):
         facts["by_detector"] = parts
     return facts, digest_scenes(seen)
@@ -250,27 +259,15 @@ def _write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, data_root: 
             "skipped": [asdict(entry) for entry in plan.skipped],
             "settings": {
                 "min_coverage": plan.min_coverage,
-                "detectors": {recipe.detector: recipe.settings() for recipe in plan.recipes},
+                "detectors": {recipe.detector: settings_of(recipe) for recipe in plan.recipes},
             },
             "versions": {**package_versions(), "git revision": git_revision()},
             "baseline": FLOOR,
             "leakage": {"setting": plan.leakage, "parts": leaks.summary()},
-            **_scene_facts(plan, data_root),
+            **scene_facts(plan, data_root),
             "caveats": [*plan.caveats, *caveats(plan, data), *leaks.caveats],
         },
     )
-
-
-def _scene_facts(plan: Plan, data_root: Path) -> dict[str, Any]:
-    """What is known of single test scenes: their group, and the ground size of a pixel."""
-    groups: dict[str, str] = {}
-    pixel_m: dict[str, float] = {}
-    for kind, split, ids in dict.fromkeys((r.data.kind, r.data.test_split, r.data.test_ids) for r in plan.recipes):
-        scenes = read_scenes(kind, data_root, split, ids)
-        listed = find_groups(kind, data_root)
-        groups |= {scene.scene_id: listed[scene.scene_id] for scene in scenes if scene.scene_id in listed}
-        pixel_m |= {scene.scene_id: scene.pixel_m for scene in scenes if scene.pixel_m is not None}
-    return {"groups": groups, "pixel_m": pixel_m}
 
 
 def caveats(plan: Plan, data: dict[str, Any]) -> list[str]:
@@ -281,6 +278,7 @@ def caveats(plan: Plan, data: dict[str, Any]) -> list[str]:
     if len(plan.seeds) < 3:
         count = "One seed" if len(plan.seeds) == 1 else f"{len(plan.seeds)} seeds"
         found.append(f"{count}: too few to tell a difference between arms from the spread between runs.")
+    found.extend(same_scenes(data.get("label_fractions", ())))
     found.extend(remarks(plan.recipes))
     found.extend(f"Arm {arm.label}: {arm.note}." for arm in plan.arms if arm.note and arm.kind != FLOOR)
     return found
@@ -323,12 +321,13 @@ def load_study(work_dir: Path) -> Study:
         DataError: There is no plan.
     """
     plan = read_json(work_dir / PLAN)
+    told = recall(work_dir)
     cells = [
         read_cell(folder)
         for detector in plan["detectors"]
         for arm in plan["arms"]
         for seed in plan["seeds"]
-        if (folder := work_dir / "cells" / detector / arm["name"] / f"seed{seed}").joinpath(CELL).is_file()
+        if (folder := work_dir / cell_folder(detector, arm["name"], seed)).joinpath(CELL).is_file()
     ]
     return Study(
         title=plan["title"],
@@ -344,6 +343,7 @@ def load_study(work_dir: Path) -> Study:
         caveats=tuple(plan["caveats"]),
         # plans of earlier versions have none of these
         leakage=plan.get("leakage", {}),
-        groups=plan.get("groups", {}),
+        groups=plan.get("groups", {}) if told is None else told.groups,
+        groups_note="" if told is None else told.note,
         pixel_m=plan.get("pixel_m", {}),
     )

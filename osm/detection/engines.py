@@ -63,6 +63,7 @@ class Job:
         tensorboard: Whether to write TensorBoard events too.
         resume: Continue from the last checkpoint in ``work_dir``.
         progress: Told of steps done and steps in all, as ``"train"``.
+        validate: Called with the detector, epochs and steps done after every epoch; None where nothing is validated.
     """
 
     recipe: Recipe
@@ -74,6 +75,7 @@ class Job:
     tensorboard: bool
     resume: bool
     progress: Progress
+    validate: Callable[[Any, int, int], None] | None = None
 
 
 class Engine(Protocol):

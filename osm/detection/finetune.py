@@ -16,8 +16,9 @@ from osm.detection.arms import Init
 from osm.detection.engines import Progress
 from osm.detection.leaks import without_leaked
 from osm.detection.recipe import Recipe
-from osm.detection.tiles import SceneStore, training_scenes
+from osm.detection.tiles import SceneStore, training_scenes, validation_scenes
 from osm.detection.train import CERTIFICATE, CHECKPOINTS, CONFIG, TRAINING, train_and_search
+from osm.detection.validation import VALIDATION
 from osm.errors import ConfigError, DataError
 from osm.files import SUMS, digests, write_sealed, write_sums
 from osm.transfer.certificate import Certificate
@@ -85,7 +86,20 @@ def read_split(recipe: Recipe, data_root: Path, cache: Path | None = None) -> tu
         )
     if data.drop_leaked_train:
         train = without_leaked(train, test, data_root, cache)
+    train, _ = validation_scenes(train, data.validation_fraction)
     return training_scenes(train, data.train_fraction, data.subset_seed), test
+
+
+def read_validation(recipe: Recipe, data_root: Path, cache: Path | None = None) -> list[Scene]:
+    """The scenes that ``read_split`` keeps from the training for ``train.validate_every_epochs``; none without it."""
+    data = recipe.data
+    if not recipe.train.validate_every_epochs:
+        return []
+    train = read_scenes(data.kind, data_root, data.train_split, data.test_ids)
+    if data.drop_leaked_train:
+        test = read_scenes(data.kind, data_root, data.test_split, data.test_ids)
+        train = without_leaked(train, test, data_root, cache)
+    return validation_scenes(train, data.validation_fraction)[1]
 
 
 def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> None:
@@ -96,7 +110,7 @@ def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> None:
     """
     if overwrite:
         # our own files by name: a mistyped folder must not lose anything else
-        for name in (METRICS, PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS, SUMS):
+        for name in (METRICS, PREDICTIONS, CERTIFICATE, TRAINING, VALIDATION, CONFIG, WEIGHTS, SUMS):
             (work_dir / name).unlink(missing_ok=True)
         shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
     elif (work_dir / METRICS).is_file():
@@ -162,6 +176,7 @@ def finetune(
         init=init,
         train_scenes=train_scenes,
         test_scenes=test_scenes,
+        validation=read_validation(recipe, data_root, cache or work_dir / "cache"),
         store=store,
         work_dir=work_dir,
         seed=seed,
@@ -190,10 +205,10 @@ def finetune(
             "init": str(init),
             "seed": seed,
             **result.to_json(),
-            "files": digests(work_dir, (PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS)),
+            "files": digests(work_dir, (PREDICTIONS, CERTIFICATE, TRAINING, VALIDATION, CONFIG, WEIGHTS)),
         },
     )
-    write_sums(work_dir, (METRICS, PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS))
+    write_sums(work_dir, (METRICS, PREDICTIONS, CERTIFICATE, TRAINING, VALIDATION, CONFIG, WEIGHTS))
     shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
     return result
 

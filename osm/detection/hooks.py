@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 
 from osm.errors import OSMError
 from osm.files import read_json, write_json
@@ -15,6 +17,24 @@ from osm.files import read_json, write_json
 
 class DivergedError(OSMError):
     """The loss of a training run is no longer a number."""
+
+
+class ValidationHook(Hook):
+    """Looks at the validation scenes after an epoch; the training goes on as if it had not.
+
+    Args:
+        validate: ``Job.validate``.
+    """
+
+    def __init__(self, validate: Callable[[Any, int, int], None]) -> None:
+        self.validate = validate
+
+    def after_train_epoch(self, runner: Any) -> None:
+        """Look, in one of several processes."""
+        if is_main_process():
+            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            self.validate(model, runner.epoch + 1, runner.iter)
+            model.train()
 
 
 class CurveHook(Hook):

@@ -36,7 +36,7 @@ def build_runner(model: BaseModel, certificate: Certificate, job: Job) -> Any:
     from osm.compat.runner import QuietRunner
     from osm.detection.dataset import TileDataset, TurningSampler
     from osm.detection.engine import optim_wrapper, schedulers
-    from osm.detection.hooks import CurveHook
+    from osm.detection.hooks import CurveHook, ValidationHook
     from osm.transfer.step0 import CertificateHook
 
     recipe, work_dir, progress = job.recipe, job.work_dir, job.progress
@@ -80,6 +80,7 @@ def build_runner(model: BaseModel, certificate: Certificate, job: Job) -> Any:
         custom_hooks=[
             CertificateHook(certificate, work_dir / CERTIFICATE),
             CurveHook(work_dir / TRAINING, lambda done, total: progress("train", done, total)),
+            *([ValidationHook(job.validate)] if job.validate else []),
         ],
         visualizer={"type": "Visualizer", "vis_backends": backends},
         default_scope="mmdet",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,9 @@ from osm.data.scene import Scene
 from osm.detection.arms import Init, imagenet_weights
 from osm.detection.engines import Detector, Job, Progress, find_engine
 from osm.detection.recipe import Recipe
+from osm.detection.schedule import lengthened
 from osm.detection.tiles import SceneStore, training_tiles
+from osm.detection.validation import Validation
 from osm.errors import DataError
 from osm.transfer.certificate import Certificate
 
@@ -51,6 +53,7 @@ def train_and_search(
     work_dir: Path,
     seed: int,
     min_coverage: float,
+    validation: Sequence[Scene] = (),
     allow_contract_mismatch: bool = False,
     resume: bool = False,
     launcher: str = "none",
@@ -70,6 +73,7 @@ def train_and_search(
         work_dir: Where to write.
         seed: As in ``finetune``, like all that follows.
         min_coverage: Least fraction of the backbone's tensors that the weights must fill.
+        validation: Scenes for ``train.validate_every_epochs``.
         allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
         resume: Continue from the last checkpoint in ``work_dir``.
         launcher: ``none``, ``pytorch`` or ``slurm``.
@@ -104,7 +108,9 @@ def train_and_search(
             expected=f"at least train.batch_size = {recipe.train.batch_size}",
             mend="use more scenes or a smaller batch",
         )
-    job = Job(recipe, tiles, store, work_dir, seed, launcher, tensorboard, resume, progress)
+    recipe = replace(recipe, train=lengthened(recipe.train, len(tiles)))
+    looks = Validation.of(recipe, validation, store, work_dir, progress)
+    job = Job(recipe, tiles, store, work_dir, seed, launcher, tensorboard, resume, progress, looks)
     model = engine.train(built, certificate, job)
     predictions = predict_scenes(
         model,

@@ -152,6 +152,10 @@ class UltralyticsEngine:
             seen.write(job.work_dir / CERTIFICATE)
             seen.confirm()
 
+        def validate(average: nn.Module, epochs: int, steps: int) -> None:
+            if job.validate is not None:
+                job.validate(YOLOv3uDetector(average, detector.settings), epochs, steps)
+
         run = Run(
             network=detector.network,
             confirm=confirm,
@@ -164,6 +168,7 @@ class UltralyticsEngine:
             curve=job.work_dir / TRAINING,
             resume=job.resume,
             progress=lambda done, total: job.progress("train", done, total),
+            validate=validate,
         )
         with ultralytics_scope(job.work_dir / "train.log"):
             average = train(run, folder / "ultralytics")
