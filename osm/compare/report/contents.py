@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from osm.compare.report import breakdowns, disagree
@@ -12,6 +12,7 @@ from osm.compare.report.breakdowns import CellBreakdown
 from osm.compare.report.certainty import METRICS, Certainty, measure
 from osm.compare.report.disagree import Disputed
 from osm.compare.report.evidence import Evidence, Key, random_parts_agree, read_evidence
+from osm.compare.report.learning import Looks, read_looks
 from osm.compare.report.words import RANDOM_PARTS, Table
 from osm.compare.study import Study
 
@@ -25,6 +26,7 @@ class Contents:
     certainty: Certainty
     breakdown: dict[Key, CellBreakdown]
     disputed: list[Disputed]
+    looks: dict[Key, Looks] = field(default_factory=dict)
 
     @property
     def random_parts(self) -> str:
@@ -66,7 +68,8 @@ def gather(study: Study, cache: Path | None = None, metrics: Sequence[str] = MET
         certainty = beside.submit(measure, study, evidence, cache, metrics, workers)
         breakdown = breakdowns.break_down(study, evidence, cache)
         disputed = disagree.disputes(study, evidence)
-    return Contents(study, evidence, certainty.result(), breakdown, disputed)
+        looks = read_looks(study)
+    return Contents(study, evidence, certainty.result(), breakdown, disputed, looks)
 
 
 def where_it_is(contents: Contents) -> list[Section]:
@@ -81,7 +84,7 @@ def where_it_is(contents: Contents) -> list[Section]:
         Section("By size of ship", breakdowns.SIZE_NOTE, "AP50 in points by size", breakdowns.size_table(study, found)),
         Section(
             "Inshore and offshore",
-            breakdowns.GROUP_NOTE if grouped else breakdowns.NO_GROUPS,
+            f"{breakdowns.GROUP_NOTE} {study.groups_note}".strip() if grouped else breakdowns.NO_GROUPS,
             "AP50 in points by group",
             groups if grouped else None,
         ),

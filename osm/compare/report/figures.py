@@ -82,6 +82,39 @@ def training_svg(name: str, lines: Sequence[Line]) -> str:
     return _svg(figure, name)
 
 
+def learning_svg(name: str, lines: Sequence[Line]) -> str:
+    """AP in points over epochs; ``name`` is unique on the page."""
+    figure, axes = _axes("epoch", "AP50, validation scenes")
+    _draw(axes, lines)
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.01)
+    return _svg(figure, name)
+
+
+def fractions_svg(name: str, curves: Sequence[tuple[int, Sequence[tuple[float, float, float]]]], label: str) -> str:
+    """AP in points over the fraction of scenes, which is logarithmic, with bars of the spread between seeds.
+
+    Args:
+        name: Unique on the page.
+        curves: Arm (its place in the study) and its points: fraction, mean and standard deviation, all in [0, 1].
+        label: Name of the figure, for the axis.
+    """
+    figure, axes = _axes("labelled training scenes, %", label)
+    shares = sorted({point[0] for _, points in curves for point in points})
+    for place, (arm, points) in enumerate(curves):
+        share, mean, sd = 100 * np.array(points, dtype=np.float64).T
+        # side by side, since bars upon each other cannot be told apart
+        share = share * 1.035 ** (place - (len(curves) - 1) / 2)
+        colour, dashes = _MARKS[arm % len(_MARKS)], _dashes(arm)
+        axes.plot(share, mean, color=colour, linewidth=1.8, linestyle=(0, dashes) if dashes else "solid")
+        axes.plot(share, mean, "o", color=colour, markersize=4.5, markeredgewidth=0)
+        axes.vlines(share, mean - sd, mean + sd, color=colour, linewidth=1.1)
+    axes.set_xscale("log")
+    axes.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])
+    axes.minorticks_off()
+    return _svg(figure, name)
+
+
 def seeds_svg(name: str, groups: Sequence[tuple[int, str, Sequence[float]]], label: str) -> str:
     """AP in points of each seed as dots, one row an arm, with the mean as a bar.
 

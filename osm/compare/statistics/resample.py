@@ -137,7 +137,9 @@ def _between(false: Floats32, row: int, out: Floats32) -> Floats32:
 
 def _moved(base: Floats32, moved: Floats32, sign: int, row: int, out: Floats32) -> Floats32:
     """The same when some scenes are swapped; a whole matrix of them would not stay in the cache."""
-    return (np.add if sign > 0 else np.subtract)(base[row], moved[row], out=out)
+    change = np.add if sign > 0 else np.subtract
+    change(base[row], moved[row], out=out)
+    return out
 
 
 def _drawn(weights: Floats32, scene: NDArray[np.int64], row: int) -> Floats32:
@@ -221,7 +223,8 @@ def _sum(counts: NDArray[np.int64], weights: Floats32) -> Floats32:
     """``counts`` (N,) of scenes that each count ``weights`` (N, B) times, (B,)."""
     from scipy.sparse import csr_array
 
-    return np.asarray(csr_array(counts[None].astype(np.float32)) @ weights)[0]
+    summed: Floats32 = np.asarray(csr_array(counts[None].astype(np.float32)) @ weights)[0]
+    return summed
 
 
 @dataclass(frozen=True, eq=False)
