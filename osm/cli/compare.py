@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osm.cli.options import AllowContractMismatch, parse_settings
+from osm.cli.options import AllowContractMismatch, Groups, LandMaskFile, NearM, parse_settings
 from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -44,6 +44,18 @@ def compare(
     ] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", min=0, help="Seeds in place of the config's.")] = None,
     allow_contract_mismatch: AllowContractMismatch = False,
+    fractions: Annotated[
+        str | None,
+        typer.Option(
+            "--fractions",
+            metavar="F,F,…",
+            help="Fractions of the training scenes, e.g. 0.05,0.1,0.25,1: every cell at each of them, in place of the "
+            "config's `fractions`. Needs train.min_steps.",
+        ),
+    ] = None,
+    groups: Groups = None,
+    land_mask: LandMaskFile = None,
+    near_m: NearM = 1000.0,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting of every detector, e.g. train.epochs=5."),
@@ -90,6 +102,7 @@ def compare(
 
     Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
+    from osm.compare.fractions import parse_fractions
     from osm.compare.grid import parse_lrs
     from osm.compare.plan import gather_arms, make_plan
 
@@ -105,11 +118,28 @@ def compare(
         allow_contract_mismatch=allow_contract_mismatch,
         fuse=fuse or (),
         lrs=None if tune is None else parse_lrs(tune),
+        fractions=None if fractions is None else parse_fractions(fractions),
     )
     if dry_run:
         estimate(plan, data_root, folder, where.jobs)
     else:
+        group_scenes(plan, data_root, folder, groups, land_mask, near_m)
         run_and_report(plan, data_root, folder, where)
+
+
+def group_scenes(
+    plan: Plan, data_root: Path, folder: Path, listed: Path | None, land_mask: Path | None, near_m: float
+) -> None:
+    """Group the test scenes as was said, before anything runs; the comparison remembers it."""
+    from osm.compare.groups import make_grouping, remember
+    from osm.compare.scene_facts import ship_places
+
+    if listed is not None or land_mask is not None:
+        places = ship_places(plan, data_root)
+        grouping = make_grouping(places, listed=listed, land_mask=land_mask, near_m=near_m)
+        if grouping is not None:
+            typer.echo(grouping.note, err=True)
+            remember(folder, grouping)
 
 
 def estimate(plan: Plan, data_root: Path, folder: Path, jobs: int) -> None:

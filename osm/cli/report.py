@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from osm.cli.options import Groups, LandMaskFile, NearM
 
 if TYPE_CHECKING:
     from osm.compare.study import Study
@@ -22,14 +24,9 @@ def report(
         Path | None,
         typer.Option("--out", help="Folder for the report; A/report, or A/report_beside_B, if not given."),
     ] = None,
-    groups: Annotated[
-        Path | None,
-        typer.Option(
-            "--groups",
-            help="Groups of scenes, e.g. inshore and offshore, where the data set brings no lists: a CSV with the "
-            "columns scene and group.",
-        ),
-    ] = None,
+    groups: Groups = None,
+    land_mask: LandMaskFile = None,
+    near_m: NearM = 1000.0,
     fuse: Annotated[
         list[str] | None,
         typer.Option(
@@ -68,8 +65,8 @@ def report(
     study = load_study(folder)
     if fuse:
         study = with_rows(study, fuse, folder)
-    if groups is not None:
-        study = with_groups(study, groups)
+    if groups is not None or land_mask is not None:
+        study = with_groups(study, folder, groups, land_mask, near_m)
     if other is None:
         page = write_report(
             study, out or folder / "report", cache=folder / "cache", metrics=metrics, workers=os.cpu_count() or 1
@@ -108,24 +105,26 @@ def with_rows(study: Study, pairs: list[str], folder: Path) -> Study:
     return replace(with_fusions(study, fusions, folder), caveats=said)
 
 
-def with_groups(study: Study, path: Path) -> Study:
-    """The study with the groups of a list in place of its own.
+def with_groups(study: Study, folder: Path, listed: Path | None, land_mask: Path | None, near_m: float) -> Study:
+    """The study with the groups of a list or a land mask in place of its own; its folder remembers them.
 
     Raises:
-        DataError: The list is broken, or names none of the test scenes.
+        OSMError: As from ``osm.compare.groups.make_grouping``.
     """
-    from osm.compare.report.evidence import read_evidence
-    from osm.data.groups import read_groups
-    from osm.errors import DataError
+    from osm.compare.groups import make_grouping, places_of, remember
+    from osm.detection.finetune import PREDICTIONS
+    from osm.detection.predictions import read_predictions
 
-    listed = read_groups(path, None)
-    found = [one.predictions for one in read_evidence(study).values() if one.predictions is not None]
-    scenes = sorted({scene.scene_id for predictions in found for scene in predictions.scenes})
-    if scenes and not set(scenes) & set(listed):
-        raise DataError(
-            path, found="none of the test scenes", expected=f"ids such as {', '.join(scenes[:5])}", mend="correct it"
-        )
-    return replace(study, groups=listed)
+    places: dict[str, tuple[Path, Any]] = {}
+    # all arms of a detector were scored on the same scenes
+    for cell in {cell.detector: cell for cell in study.cells}.values():
+        if (path := cell.folder / PREDICTIONS).is_file():
+            places |= places_of(read_predictions(path).scenes)
+    grouping = make_grouping(places, listed=listed, land_mask=land_mask, near_m=near_m)
+    if grouping is None:
+        return study
+    remember(folder, grouping)
+    return replace(study, groups=grouping.groups, groups_note=grouping.note)
 
 
 def names_of(folder: Path, other: Path) -> tuple[str, str]:

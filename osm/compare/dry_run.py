@@ -19,6 +19,7 @@ from osm.data.scene import Scene
 from osm.detection.engines import DEFAULT, Engine, Job, find_engine
 from osm.detection.finetune import hold_out, read_split
 from osm.detection.recipe import Recipe
+from osm.detection.schedule import steps_in_all
 from osm.detection.tiles import SceneStore, Tile, cut, training_tiles
 from osm.transfer.certificate import Certificate
 
@@ -183,7 +184,7 @@ def measure(recipe: Recipe, data_root: Path, cache: Path) -> Cost:
         started = time.perf_counter()
         predict_tiles(model, batch, store, recipe.data, recipe.test, lambda done, total: None)
         tile_s = (time.perf_counter() - started) / len(batch)
-    steps = recipe.train.epochs * (len(tiles) // recipe.train.batch_size)
+    steps = steps_in_all(recipe.train, len(tiles))
     return Cost(recipe.detector, steps, step_s, len(searched), tile_s, device)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from osm.compare.fractions import parse_name
 from osm.errors import OSMError
 
 Keys = tuple[str, ...]
@@ -27,6 +28,8 @@ BY_SEED: tuple[Keys, ...] = (
     ("step0", "beside_the_backbone", "sha256"),
     ("order", "sha256"),
 )
+#: What is drawn by the seed beside that, where cells train on a fraction: the scenes, and so tiles and steps.
+BY_SEED_AT_FRACTION: tuple[Keys, ...] = (("recipe", "data", "subset_seed"), ("data",), ("training",))
 #: What follows from a learning rate that was tuned.
 TUNED: tuple[Keys, ...] = (("recipe", "train", "optimizer", "lr"), ("training", "lr"))
 #: Written down, never compared: threads and models of a device change the last bits of a sum, a path nothing at all,
@@ -188,7 +191,7 @@ def check(cells: Sequence[Ran], where: str | Path) -> Verdict:
         said = {entry.path for complaint in between for entry in complaint.entries}
         found += between
         for arm in dict.fromkeys(cell.arm for cell in own):
-            found += _compare([cell for cell in own if cell.arm == arm], BY_SEED + NOTED, said)
+            found += _compare([cell for cell in own if cell.arm == arm], _by_seed(detector) + NOTED, said)
     _refuse(
         found,
         where,
@@ -275,6 +278,10 @@ def _compare(
     return found
 
 
+def _by_seed(detector: str) -> tuple[Keys, ...]:
+    return BY_SEED + (() if parse_name(detector)[1] is None else BY_SEED_AT_FRACTION)
+
+
 def _tuned(cell: Ran) -> bool:
     return bool(cell.conditions and cell.conditions.get("tuning"))
 
@@ -283,7 +290,7 @@ def _shared(cells: Sequence[Ran]) -> dict[str, dict[str, Any]]:
     """What every cell of a detector ran with; cells that passed the lock differ in nothing else that is locked."""
     found: dict[str, dict[str, Any]] = {}
     for cell in cells:
-        allowed = INITIALISATION + BY_SEED + NOTED + (TUNED if _tuned(cell) else ())
+        allowed = INITIALISATION + _by_seed(cell.detector) + NOTED + (TUNED if _tuned(cell) else ())
         found.setdefault(cell.detector, without(cell.conditions or {}, allowed))
     return found
 

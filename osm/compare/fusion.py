@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from osm.compare.fractions import cell_folder
 from osm.compare.study import ArmInfo, CellResult, Study
 from osm.detection.finetune import PREDICTIONS, figures_of
 from osm.detection.fusion import EXTRA, PACKAGE, FusionSettings, fuse_predictions
@@ -222,7 +223,7 @@ def _cells(
                 members = [cells.get((detector, name, seed)) for name in fusion.members]
                 whole = tuple(cell for cell in members if cell is not None)
                 if len(whole) == len(members):
-                    yield fusion, whole, work_dir / "cells" / detector / fusion.name / f"seed{seed}"
+                    yield fusion, whole, work_dir / cell_folder(detector, fusion.name, seed)
 
 
 def _sources(fusion: Fusion, members: Sequence[CellResult]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from osm.compare.fractions import at_fractions, cell_folder, for_seed
 from osm.compare.fusion import Fusion, gather_fusions
 from osm.compare.grid import Grid, read_grid
 from osm.compare.study import ArmInfo, SkippedCell, is_placebo
@@ -26,7 +27,7 @@ FLOOR = "scratch"
 PLACEBO = "osm-shuffled"
 KEYS = (
     *("title", "detectors", "seeds", "min_coverage", "overrides", "caveats", "leakage", "pretraining_roots"),
-    *("fuse", "fusion", "tune"),
+    *("fuse", "fusion", "tune", "fractions"),
 )
 
 
@@ -79,9 +80,11 @@ class Cell:
     @property
     def folder(self) -> Path:
         """Where the cell lies below the work directory."""
-        own = Path(self.recipe.detector) / self.arm
-        top = Path("tune") / own / f"lr{self.lr!r}" if self.held_out else Path("cells") / own
-        return top / f"seed{self.seed}"
+        own = cell_folder(self.recipe.detector, self.arm, self.seed)
+        if not self.held_out:
+            return own
+        # cells/DETECTOR/ARM/…/SEED becomes tune/DETECTOR/ARM/…/LR/SEED
+        return Path("tune", *own.parts[1:-1], f"lr{self.lr!r}", own.name)
 
     @property
     def name(self) -> str:
@@ -95,7 +98,7 @@ class Plan:
 
     Attributes:
         title: Headline of the report.
-        recipes: One a detector.
+        recipes: One a detector, or one a detector × fraction (``osm.compare.fractions``).
         arms: The arms, ``scratch`` first, as the report names them.
         seeds: Seeds of every detector × arm.
         cells: What to run, seed by seed, so that an unfinished comparison is balanced.
@@ -166,6 +169,7 @@ def make_plan(
     allow_contract_mismatch: bool = False,
     fuse: Sequence[str] = (),
     lrs: Sequence[float] | None = None,
+    fractions: Sequence[float] | None = None,
 ) -> Plan:
     """Resolve a config of ``configs/compare`` with the arms of a user.
 
@@ -179,6 +183,8 @@ def make_plan(
             note says so.
         fuse: Pairs of arms to fuse, as ``ARM+ARM``, beside those of the config.
         lrs: Learning rates to try in every arm of every detector, in place of the config's ``tune``.
+        fractions: Of the training scenes, in place of the config's; with neither, every cell trains on those that
+            ``data.train_fraction`` leaves.
 
     Raises:
         ConfigError: A setting is wrong.
@@ -195,6 +201,15 @@ def make_plan(
     names = [recipe.detector for recipe in recipes]
     if len(set(names)) < len(names):
         raise ConfigError(config, found=f"detectors {names}", expected="different names", mend="rename one")
+    if shares := tuple(fractions or values.get("fractions", ())):
+        if lrs or values.get("tune"):
+            raise ConfigError(
+                config,
+                found="tune beside fractions",
+                expected="one of the two",
+                mend="tune with all labels first, then set the rate of each detector in overrides",
+            )
+        recipes = at_fractions(recipes, shares, config)
     min_coverage = dict(values.get("min_coverage", {}))
     check_words(config, "min_coverage", set(min_coverage), ("imagenet", OSM, OSD))
     leakage = values.get("leakage", "stop")
@@ -356,5 +371,6 @@ def _start_notes(path: Path, card: Card) -> list[str]:
 
 
 def _cell(recipe: Recipe, arm: Arm, init: Init, seed: int, min_coverage: float) -> Cell:
+    recipe = for_seed(recipe, seed)
     digest = digest_run(recipe, init, kind=arm.kind, seed=seed, min_coverage=min_coverage)
     return Cell(recipe, arm.name, init, seed, min_coverage, digest)

@@ -12,13 +12,16 @@ from typing import Any
 from osm.compare import fairness, fusion
 from osm.compare.cells import CELL, check_cells, fingerprint_of, is_finished, ran, read_cell
 from osm.compare.dispatch import CellsLostError, Dispatch, run_tasks
+from osm.compare.fractions import caveats as same_scenes
+from osm.compare.fractions import cell_folder, describe, settings_of, whole
 from osm.compare.fusion import fuse_cells, with_fusions
+from osm.compare.groups import recall
 from osm.compare.leaks import LeakReport, check_leaks
 from osm.compare.plan import FLOOR, Cell, Plan
+from osm.compare.scene_facts import scene_facts
 from osm.compare.study import METRICS, ArmInfo, CellResult, SkippedCell, Study
 from osm.compat.versions import git_revision, package_versions
-from osm.data.groups import find_groups
-from osm.data.scenes import Scene, read_scenes
+from osm.data.scenes import Scene
 from osm.detection.engines import remarks
 from osm.detection.finetune import PROOFS, count_ships, finetune, read_split
 from osm.detection.fingerprint import digest_scenes
@@ -217,12 +220,15 @@ def describe_data(plan: Plan, data_root: Path, cache: Path | None = None) -> tup
     """
     seen: list[Scene] = []
     parts = {}
+    at: list[dict[str, Any]] = []
     for recipe in plan.recipes:
-        train, test = read_split(recipe, data_root, cache)
+        train, test = read_split(whole(recipe), data_root, cache)
         if not count_ships(test):
             raise DataError(
                 data_root, found="test scenes without a ship", expected="at least one", mend="correct data.test_split"
             )
+        if (fraction := describe(recipe, train, plan.seeds)) is not None:
+            at.append(fraction)
         seen += [*train, *test]
         parts[recipe.detector] = {
             "kind": recipe.data.kind,
@@ -236,6 +242,8 @@ def describe_data(plan: Plan, data_root: Path, cache: Path | None = None) -> tup
     first = parts[plan.recipes[0].detector]
     simulated = (data_root / "SIMULATED.json").is_file()
     facts = {**first, "root": data_root.resolve().name, "simulated": simulated}
+    if at:
+        facts["label_fractions"] = at
     if any(part != first for part in parts.values()):
         facts["by_detector"] = parts
     return facts, digest_scenes(seen)
@@ -255,7 +263,7 @@ def write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, data_root: P
             "skipped": [asdict(entry) for entry in plan.skipped],
             "settings": {
                 "min_coverage": plan.min_coverage,
-                "detectors": {recipe.detector: recipe.settings() for recipe in plan.recipes},
+                "detectors": {recipe.detector: settings_of(recipe) for recipe in plan.recipes},
                 **({"tuned_lr": tuned_rates(plan)} if plan.tuning else {}),
             },
             "versions": {**package_versions(), "git revision": git_revision()},
@@ -263,7 +271,7 @@ def write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, data_root: P
             "fusions": fusion.to_json(plan.fusions),
             "leakage": {"setting": plan.leakage, "parts": leaks.summary()},
             "tuning": plan.tuning,
-            **_scene_facts(plan, data_root),
+            **scene_facts(plan, data_root),
             "caveats": [*plan.caveats, *caveats(plan, data), *leaks.caveats],
         },
     )
@@ -277,18 +285,6 @@ def tuned_rates(plan: Plan) -> dict[str, dict[str, float]]:
     return found
 
 
-def _scene_facts(plan: Plan, data_root: Path) -> dict[str, Any]:
-    """What is known of single test scenes: their group, and the ground size of a pixel."""
-    groups: dict[str, str] = {}
-    pixel_m: dict[str, float] = {}
-    for kind, split, ids in dict.fromkeys((r.data.kind, r.data.test_split, r.data.test_ids) for r in plan.recipes):
-        scenes = read_scenes(kind, data_root, split, ids)
-        listed = find_groups(kind, data_root)
-        groups |= {scene.scene_id: listed[scene.scene_id] for scene in scenes if scene.scene_id in listed}
-        pixel_m |= {scene.scene_id: scene.pixel_m for scene in scenes if scene.pixel_m is not None}
-    return {"groups": groups, "pixel_m": pixel_m}
-
-
 def caveats(plan: Plan, data: dict[str, Any]) -> list[str]:
     """What must stand beside the figures, from the facts of the plan."""
     found = []
@@ -297,6 +293,7 @@ def caveats(plan: Plan, data: dict[str, Any]) -> list[str]:
     if len(plan.seeds) < 3:
         count = "One seed" if len(plan.seeds) == 1 else f"{len(plan.seeds)} seeds"
         found.append(f"{count}: too few to tell a difference between arms from the spread between runs.")
+    found.extend(same_scenes(data.get("label_fractions", ())))
     found.extend(remarks(plan.recipes))
     found.extend(f"Arm {arm.label}: {arm.note}." for arm in plan.arms if arm.note and arm.kind != FLOOR)
     return [*found, *fusion.caveats(plan.fusions, plan.arms)]
@@ -309,12 +306,13 @@ def load_study(work_dir: Path, *, fused: bool = True) -> Study:
         DataError: There is no plan.
     """
     plan = read_json(work_dir / PLAN)
+    told = recall(work_dir)
     cells = [
         read_cell(folder)
         for detector in plan["detectors"]
         for arm in plan["arms"]
         for seed in plan["seeds"]
-        if (folder := work_dir / "cells" / detector / arm["name"] / f"seed{seed}").joinpath(CELL).is_file()
+        if (folder := work_dir / cell_folder(detector, arm["name"], seed)).joinpath(CELL).is_file()
     ]
     study = Study(
         title=plan["title"],
@@ -330,7 +328,8 @@ def load_study(work_dir: Path, *, fused: bool = True) -> Study:
         caveats=tuple(plan["caveats"]),
         # plans of earlier versions have none of these
         leakage=plan.get("leakage", {}),
-        groups=plan.get("groups", {}),
+        groups=plan.get("groups", {}) if told is None else told.groups,
+        groups_note="" if told is None else told.note,
         pixel_m=plan.get("pixel_m", {}),
         tuning=plan.get("tuning") or {},
     )

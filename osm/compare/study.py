@@ -83,6 +83,7 @@ class Study:
         pixel_m: Ground size of a pixel by test scene, where it is known.
         tuning: Learning rates that were tried and how one was chosen (``osm.compare.tuning``); empty where the
             recipe's was taken.
+        groups_note: Where the groups are from, if not from the data set.
     """
 
     title: str
@@ -100,3 +101,4 @@ class Study:
     groups: dict[str, str] = field(default_factory=dict)
     pixel_m: dict[str, float] = field(default_factory=dict)
     tuning: dict[str, Any] = field(default_factory=dict)
+    groups_note: str = ""

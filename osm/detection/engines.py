@@ -65,6 +65,7 @@ class Job:
         resume: Continue from the last checkpoint in ``work_dir``.
         progress: Told of steps done and steps in all, as ``"train"``.
         witness: Told of every tile that is read, and of the detector at the first step.
+        validate: Called with the detector, epochs and steps done after every epoch; None where nothing is validated.
     """
 
     recipe: Recipe
@@ -77,6 +78,7 @@ class Job:
     resume: bool
     progress: Progress
     witness: Witness = field(default_factory=Witness)
+    validate: Callable[[Any, int, int], None] | None = None
 
 
 class Engine(Protocol):

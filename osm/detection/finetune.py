@@ -18,8 +18,9 @@ from osm.detection.conditions import CONDITIONS
 from osm.detection.engines import Progress
 from osm.detection.leaks import without_leaked
 from osm.detection.recipe import Recipe
-from osm.detection.tiles import SceneStore, training_scenes
+from osm.detection.tiles import SceneStore, training_scenes, validation_scenes
 from osm.detection.train import CERTIFICATE, CHECKPOINTS, CONFIG, TRAINING, train_and_search
+from osm.detection.validation import VALIDATION
 from osm.errors import ConfigError, DataError
 from osm.files import SUMS, digests, write_sealed, write_sums
 from osm.transfer.certificate import Certificate
@@ -35,7 +36,7 @@ WEIGHTS = "detector.safetensors"
 #: Where the settings of a training stand in ``WEIGHTS``.
 RECIPE_KEY = "osm.recipe"
 #: What a report reads of a run, beside its figures.
-PROOFS = (PREDICTIONS, CERTIFICATE, CONDITIONS, TRAINING, CONFIG)
+PROOFS = (PREDICTIONS, CERTIFICATE, CONDITIONS, TRAINING, VALIDATION, CONFIG)
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ def read_split(recipe: Recipe, data_root: Path, cache: Path | None = None) -> tu
         )
     if data.drop_leaked_train:
         train = without_leaked(train, test, data_root, cache)
+    train, _ = validation_scenes(train, data.validation_fraction)
     return training_scenes(train, data.train_fraction, data.subset_seed), test
 
 
@@ -98,6 +100,18 @@ def hold_out(train: Sequence[Scene], held_out: Sequence[str]) -> tuple[list[Scen
     """Training scenes without those of some names, and those."""
     names = set(held_out)
     return [one for one in train if one.scene_id not in names], [one for one in train if one.scene_id in names]
+
+
+def read_validation(recipe: Recipe, data_root: Path, cache: Path | None = None) -> list[Scene]:
+    """The scenes that ``read_split`` keeps from the training for ``train.validate_every_epochs``; none without it."""
+    data = recipe.data
+    if not recipe.train.validate_every_epochs:
+        return []
+    train = read_scenes(data.kind, data_root, data.train_split, data.test_ids)
+    if data.drop_leaked_train:
+        test = read_scenes(data.kind, data_root, data.test_split, data.test_ids)
+        train = without_leaked(train, test, data_root, cache)
+    return validation_scenes(train, data.validation_fraction)[1]
 
 
 def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> None:
@@ -180,6 +194,7 @@ def finetune(
         init=init,
         train_scenes=train_scenes,
         test_scenes=test_scenes,
+        validation=read_validation(recipe, data_root, cache or work_dir / "cache"),
         store=store,
         work_dir=work_dir,
         seed=seed,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
@@ -40,6 +41,24 @@ class WitnessHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         backbone = model.get_submodule(self.part).state_dict()
         self.witness.at_step0(model, {f"{self.part}.{key}" for key in backbone})
+
+
+class ValidationHook(Hook):
+    """Looks at the validation scenes after an epoch; the training goes on as if it had not.
+
+    Args:
+        validate: ``Job.validate``.
+    """
+
+    def __init__(self, validate: Callable[[Any, int, int], None]) -> None:
+        self.validate = validate
+
+    def after_train_epoch(self, runner: Any) -> None:
+        """Look, in one of several processes."""
+        if is_main_process():
+            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            self.validate(model, runner.epoch + 1, runner.iter)
+            model.train()
 
 
 class CurveHook(Hook):

@@ -36,7 +36,7 @@ def build_runner(model: BaseModel, certificate: Certificate, job: Job) -> Any:
     from osm.compat.runner import QuietRunner
     from osm.detection.dataset import TileDataset, TurningSampler
     from osm.detection.engine import optim_wrapper, schedulers
-    from osm.detection.hooks import CurveHook, WitnessHook
+    from osm.detection.hooks import CurveHook, ValidationHook, WitnessHook
     from osm.transfer.step0 import CertificateHook
 
     recipe, work_dir, progress = job.recipe, job.work_dir, job.progress
@@ -81,6 +81,7 @@ def build_runner(model: BaseModel, certificate: Certificate, job: Job) -> Any:
             CertificateHook(certificate, work_dir / CERTIFICATE),
             WitnessHook(job.witness),
             CurveHook(work_dir / TRAINING, lambda done, total: progress("train", done, total)),
+            *([ValidationHook(job.validate)] if job.validate else []),
         ],
         visualizer={"type": "Visualizer", "vis_backends": backends},
         default_scope="mmdet",

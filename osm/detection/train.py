@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,9 @@ from osm.detection.conditions import (
 )
 from osm.detection.engines import Detector, Job, Progress, find_engine
 from osm.detection.recipe import Recipe
+from osm.detection.schedule import lengthened
 from osm.detection.tiles import SceneStore, training_tiles
+from osm.detection.validation import Validation
 from osm.detection.witness import Witness
 from osm.errors import DataError
 from osm.files import read_json
@@ -66,6 +68,7 @@ def train_and_search(
     work_dir: Path,
     seed: int,
     min_coverage: float,
+    validation: Sequence[Scene] = (),
     allow_contract_mismatch: bool = False,
     tuning: Mapping[str, Any] | None = None,
     resume: bool = False,
@@ -87,6 +90,7 @@ def train_and_search(
         work_dir: Where to write.
         seed: As in ``finetune``, like all that follows.
         min_coverage: Least fraction of the backbone's tensors that the weights must fill.
+        validation: Scenes for ``train.validate_every_epochs``.
         allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
         tuning: How the recipe's learning rate was chosen, if it was.
         resume: Continue from the last checkpoint in ``work_dir``.
@@ -141,7 +145,9 @@ def train_and_search(
         "drawn_backbone": drawn(certificate.to_json()),
     }
     witness = Witness(work_dir / CONDITIONS, known, resume)
-    job = Job(recipe, tiles, store, work_dir, seed, launcher, tensorboard, resume, progress, witness)
+    looks = Validation.of(recipe, validation, store, work_dir, progress)
+    longer = replace(recipe, train=lengthened(recipe.train, len(tiles)))
+    job = Job(longer, tiles, store, work_dir, seed, launcher, tensorboard, resume, progress, witness, looks)
     model = engine.train(built, certificate, job)
     witness.finish({
         "frozen": frozen(read_certificate(work_dir / CERTIFICATE)),

@@ -105,7 +105,7 @@ def test_optical_scenes_are_shown_in_their_colours(tmp_path):
     scene = ScenePrediction("blue", str(tmp_path / "blue.png"), 60, 40, "none", none, [], none, [])
     _, picture, problem = strip.Pictures().of(scene, (0, 0, 60, 40))
     assert problem == ""
-    assert picture.startswith("data:image/jpeg;base64,")
+    assert picture.startswith("data:image/webp;base64,")
     missing = dataclasses.replace(scene, image_path=str(tmp_path / "gone.png"))
     _, picture, problem = strip.Pictures().of(missing, (0, 0, 60, 40))
     assert picture is None

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from osm.compare.report import breakdowns, paper
+from osm.compare.report import breakdowns, efficiency, learning, paper
 from osm.compare.report.answers import answer
 from osm.compare.report.certainty import (
     METRICS,
@@ -98,6 +98,8 @@ def to_json(contents: Contents) -> dict[str, Any]:
         },
         "summary": [asdict(row) for row in summaries(study)],
         "breakdown": breakdowns.to_json(contents.breakdown),
+        "label_efficiency": efficiency.to_json(study),
+        "learning": learning.to_json(study, contents.looks),
         "disagreements": [asdict(one) for one in contents.disputed],
         "leakage": study.leakage,
         "fairness": contents.fairness.to_json(),

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from osm.compare.fractions import parse_name
 from osm.compare.report import paper
 from osm.compare.report.tables import PLACES, Delta, Summary, count, deltas, figure, ordered_cells, summaries
 from osm.compare.study import METRICS, ArmInfo, Study
@@ -128,7 +129,8 @@ def ap_table(study: Study) -> Table:
 def _ap_row(detector: str, arm: ArmInfo, own: dict[str, Summary]) -> tuple[str, ...]:
     figures = [own[f"{metric}_{place}"] for place in PLACES for metric in METRICS]
     seeds = max(row.n_seeds for row in figures)
-    published = paper.published(detector, arm.kind)
+    # Table III has all of the labels
+    published = paper.published(detector, arm.kind) if parse_name(detector)[1] in (None, 1) else None
     return (detector, arm.label, str(seeds), *(spread(row.mean, row.sd) for row in figures), points(published))
 
 

@@ -162,6 +162,10 @@ class UltralyticsEngine:
             names = rename(recipe.architecture, list(certificate.backbone_sha256))
             job.witness.at_step0(network, set(names.values()))
 
+        def validate(average: nn.Module, epochs: int, steps: int) -> None:
+            if job.validate is not None:
+                job.validate(YOLOv3uDetector(average, detector.settings), epochs, steps)
+
         run = Run(
             network=detector.network,
             confirm=confirm,
@@ -175,6 +179,7 @@ class UltralyticsEngine:
             resume=job.resume,
             progress=lambda done, total: job.progress("train", done, total),
             draws=job.witness.draws,
+            validate=validate,
         )
         with ultralytics_scope(job.work_dir / "train.log"):
             average = train(run, folder / "ultralytics")

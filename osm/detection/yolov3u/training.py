@@ -47,6 +47,7 @@ class Run:
         resume: Whether to continue from ``checkpoint`` if it is there.
         progress: Called with steps done and steps in all.
         draws: Told of every tile that is read.
+        validate: Called with the average of the network, epochs and steps done after every epoch.
     """
 
     network: nn.Module
@@ -60,6 +61,7 @@ class Run:
     curve: Path
     resume: bool
     progress: Callable[[int, int], None]
+    validate: Callable[[nn.Module, int, int], None]
     draws: Draws = field(default_factory=Draws)
 
 
@@ -292,6 +294,7 @@ class RecipeTrainer:
 
     def _end_epoch(self) -> None:
         write_json(self.run.curve, self.points)
+        self.run.validate(self.ema.ema, self.epoch + 1, len(self.points))
 
     def save_model(self) -> bool:
         """What is needed to resume: tensors alone, at full precision; ultralytics pickles half-precision modules."""
