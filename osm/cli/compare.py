@@ -102,9 +102,10 @@ def compare(
 
     Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
+    from osm.compare.arms import gather_arms
     from osm.compare.fractions import parse_fractions
     from osm.compare.grid import parse_lrs
-    from osm.compare.plan import gather_arms, make_plan
+    from osm.compare.plan import make_plan
 
     folder = work_dir or Path("work_dirs") / f"compare_{config.stem}"
     where = choose_dispatch(executor, jobs, parse_settings(cluster))

@@ -191,7 +191,8 @@ def check(cells: Sequence[Ran], where: str | Path) -> Verdict:
         said = {entry.path for complaint in between for entry in complaint.entries}
         found += between
         for arm in dict.fromkeys(cell.arm for cell in own):
-            found += _compare([cell for cell in own if cell.arm == arm], _by_seed(detector) + NOTED, said)
+            mine = [cell for cell in own if cell.arm == arm]
+            found += _compare(mine, _by_seed(detector) + NOTED + _own_weights(mine), said)
     _refuse(
         found,
         where,
@@ -280,6 +281,12 @@ def _compare(
 
 def _by_seed(detector: str) -> tuple[Keys, ...]:
     return BY_SEED + (() if parse_name(detector)[1] is None else BY_SEED_AT_FRACTION)
+
+
+def _own_weights(cells: Sequence[Ran]) -> tuple[Keys, ...]:
+    """Weights may differ between the seeds of an arm if every seed was given a file of its own."""
+    files = {(cell.conditions or {}).get("start", {}).get("init") for cell in cells}
+    return (("start", "weights_sha256"),) if len(files) == len({cell.seed for cell in cells}) > 1 else ()
 
 
 def _tuned(cell: Ran) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from osm.compare import fairness, fusion
+from osm.compare.arms import FLOOR
 from osm.compare.cells import CELL, check_cells, fingerprint_of, is_finished, ran, read_cell
 from osm.compare.dispatch import CellsLostError, Dispatch, run_tasks
 from osm.compare.fractions import caveats as same_scenes
@@ -17,7 +18,7 @@ from osm.compare.fractions import cell_folder, describe, settings_of, whole
 from osm.compare.fusion import fuse_cells, with_fusions
 from osm.compare.groups import recall
 from osm.compare.leaks import LeakReport, check_leaks
-from osm.compare.plan import FLOOR, Cell, Plan
+from osm.compare.plan import Cell, Plan
 from osm.compare.scene_facts import scene_facts
 from osm.compare.study import METRICS, ArmInfo, CellResult, SkippedCell, Study
 from osm.compat.versions import git_revision, package_versions

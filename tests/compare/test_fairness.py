@@ -85,7 +85,7 @@ def conditions(arm="scratch", seed=0, lr=0.01, tuning=None):
             "train": {"epochs": 12, "precision": "bfloat16", "optimizer": {"type": "SGD", "lr": lr}},
         },
         "tuning": tuning,
-        "start": {"init": f"{arm}:/somewhere/{seed}", "kind": arm, "weights_sha256": arm * 3},
+        "start": {"init": f"{arm}:/somewhere", "kind": arm, "weights_sha256": arm * 3},
         "data": {"train_scenes": {"count": 8, "sha256": "t"}, "train_tiles": {"count": 90, "sha256": "u"}},
         "software": {"torch": "2.15.0", "code_sha256": "c" * 64},
         "device": "cpu",
@@ -167,6 +167,24 @@ def test_an_arm_whose_seeds_started_from_different_weights_is_named():
         "faster-rcnn_r18/osm/seed0 | faster-rcnn_r18/osm/seed1",
         "  start.weights_sha256: osmosmosm | other bytes",
     ]
+
+
+def test_an_arm_may_have_a_pretraining_for_every_seed():
+    one = [changed(ran, ("start", "init"), f"{ran.arm}:/pretrained/{ran.seed}") for ran in cells()]
+    one = [changed(ran, ("start", "weights_sha256"), f"{ran.arm} {ran.seed}") for ran in one]
+    assert check(one, "study").compared == 6
+
+
+def test_seeds_at_a_fraction_train_on_scenes_of_their_own_and_arms_of_a_seed_do_not():
+    at = "faster-rcnn_r18 (5 % of scenes)"
+    one = [dataclasses.replace(ran, detector=at) for ran in cells()]
+    one = [changed(ran, ("data", "train_scenes", "sha256"), f"scenes of {ran.seed}") for ran in one]
+    one = [changed(ran, ("training", "steps"), 120 + ran.seed) for ran in one]
+    one = [changed(ran, ("recipe", "data"), {"subset_seed": ran.seed}) for ran in one]
+    assert check(one, "study").compared == 6
+    one[4] = changed(one[4], ("data", "train_scenes", "sha256"), "other scenes")
+    with pytest.raises(FairnessError, match=r"data\.train_scenes\.sha256"):
+        check(one, "study")
 
 
 def test_of_many_cells_each_that_is_not_as_most_are_is_shown():

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osm.compare import fractions
+from osm.compare.arms import gather_arms
 from osm.compare.fractions import cell_folder, name_at, parse_fractions, parse_name
-from osm.compare.plan import gather_arms, make_plan
+from osm.compare.plan import make_plan
 from osm.compare.run import describe_data, load_study, run_plan
 from osm.detection.finetune import read_split
 from osm.errors import ConfigError, DataError

@@ -8,8 +8,9 @@ import pytest
 
 from osm.cli.compare import group_scenes
 from osm.cli.main import main
+from osm.compare.arms import gather_arms
 from osm.compare.groups import GROUPS, Grouping, make_grouping, places_of, recall, remember
-from osm.compare.plan import gather_arms, make_plan
+from osm.compare.plan import make_plan
 from osm.detection.predictions import ScenePrediction
 from osm.errors import ConfigError, DataError
 from osm.files import digests, write_json, write_sealed

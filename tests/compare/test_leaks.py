@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from osm.compare.arms import gather_arms
 from osm.compare.dry_run import Cost, DryRun, dry_run
 from osm.compare.leaks import LeakReport, check_leaks, find_optical_scenes, find_pairs
-from osm.compare.plan import gather_arms, make_plan
+from osm.compare.plan import make_plan
 from osm.data.pairs import read_pairs
 from osm.detection.finetune import read_split
 from osm.detection.recipe import load_recipe

@@ -4,14 +4,16 @@ import pytest
 import torch
 
 from osm.cli.compare import forecast
+from osm.compare.arms import gather_arms, parse_arm
 from osm.compare.dry_run import DryRun
 from osm.compare.leaks import LeakReport
-from osm.compare.plan import gather_arms, make_plan, parse_arm
+from osm.compare.plan import make_plan
 from osm.detection import arms as detection_arms
 from osm.errors import ConfigError, WeightsError
 from osm.transfer.architectures import build_backbone
 from osm.transfer.card import Card, InputContract
 from osm.transfer.export import export_backbone
+from osm.transfer.initialise import initialise
 
 
 def test_arms_are_gathered_with_the_floor_first_and_files_of_one_name_together():
@@ -79,6 +81,21 @@ def test_fusions_are_planned_with_the_arms(config, osd, weights):
 def test_a_wrong_arm_is_named(text):
     with pytest.raises(ConfigError, match="--arm"):
         parse_arm(text)
+
+
+def test_every_seed_may_start_from_a_pretraining_of_its_own(config, weights, tmp_path):
+    for seed in (0, 1):
+        backbone = build_backbone("darknet-narrow")
+        initialise(backbone, seed)
+        card = Card("darknet-narrow", InputContract.of("darknet-narrow"))
+        export_backbone(tmp_path / f"seed{seed}" / "sar_backbone.safetensors", backbone, card)
+    arms = gather_arms([f"osm={tmp_path}/seed{{seed}}/sar_backbone.safetensors"])
+    plan = make_plan(config, arms)
+    started = {(cell.arm, cell.seed): cell.init.path for cell in plan.cells}
+    assert started["osm", 1] == tmp_path / "seed1" / "sar_backbone.safetensors"
+    assert "each seed starts from a pretraining of its own" in plan.arms[1].note
+    with pytest.raises(WeightsError, match="seed2"):
+        make_plan(config, arms, seeds=[0, 2])
 
 
 def test_cells_are_every_arm_with_every_seed_seed_by_seed(config, weights):

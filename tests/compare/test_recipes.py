@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from osm.compare.plan import gather_arms, make_plan
+from osm.compare.arms import gather_arms
+from osm.compare.plan import make_plan
 from osm.detection.recipe import read_config
 from osm.errors import ConfigError
 

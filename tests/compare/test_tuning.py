@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from osm.compare.arms import gather_arms
 from osm.compare.cells import finished_cells, ran
 from osm.compare.dry_run import dry_run
 from osm.compare.fairness import FairnessError
 from osm.compare.grid import Grid, parse_lrs, read_grid
 from osm.compare.held_out import choose_held_out, scene_groups
 from osm.compare.leaks import LeakReport, check_leaks
-from osm.compare.plan import gather_arms, make_plan
+from osm.compare.plan import make_plan
 from osm.compare.report import write_report
 from osm.compare.run import describe_data, load_study, run_plan
 from osm.compare.tuning import choose, edges, held_out_scenes, trials, tune_plan
@@ -197,7 +198,8 @@ def tuned(repo_root, scenes_root, weights, tmp_path_factory):
     work = folder / "work"
     script = (
         "import sys; from pathlib import Path\n"
-        "from osm.compare.plan import gather_arms, make_plan\n"
+        "from osm.compare.arms import gather_arms\n"
+        "from osm.compare.plan import make_plan\n"
         "from osm.compare.tuning import tune_plan\n"
         "config, weights, data, work = map(Path, sys.argv[1:])\n"
         "tune_plan(make_plan(config, gather_arms([f'osm={weights}'])), data_root=data, work_dir=work)\n"
