@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from osm.data.register.transform import Transform
+from osm.data.radiometry import Radiometry
+from osm.data.register.transform import Transform, jacobian
 from osm.data.sources import Box, Bytes, Mask, Source
 
 Floats = npt.NDArray[np.float64]
@@ -66,60 +67,81 @@ def lattice(transform: Transform | None, box: Box, grid: Grid) -> Floats:
     return np.asarray(mixed[:, left] * (1 - along) + mixed[:, left + 1] * along)
 
 
-def resample(source: Source, transform: Transform | None, box: Box, grid: Grid) -> tuple[Bytes, Mask]:
-    """A window of the grid, filled from a source.
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """A scene on a grid; itself a source of windows.
 
-    Bilinear; where a pixel of the grid covers several of the source, these are averaged in squares first. A pixel is
-    missing where any source pixel that it would be made of is missing, or lies outside.
+    Bilinear; where a pixel of the grid covers several of the scene, these are averaged in squares first. A pixel is
+    missing where any that it would be made of is missing, or lies outside. Missing pixels are 0.
 
-    Args:
+    Attributes:
         source: The scene to sample.
         transform: From SAR to source pixels; None where the source is the SAR scene.
-        box: x1, y1, x2, y2 in the grid.
         grid: The grid.
-
-    Returns:
-        Pixels ``(H, W)`` or ``(H, W, 3)`` uint8, and which are missing ``(H, W)``; missing ones are 0.
     """
-    if transform is None and grid.sar_px == 1.0:
-        return source.read(box)
-    places = lattice(transform, box, grid)
-    factor = _averaged(places)
-    shape = places.shape[:2]
-    # places of centres of source pixels, in steps that the interpolation can tell apart: exact in single precision,
-    # so that where a window begins makes no difference
-    places = np.round((places / factor - 0.5) * _SUBPIXEL) / _SUBPIXEL
-    width, height = (length // factor for length in source.size_px)
-    known = np.isfinite(places).all(axis=2)
-    with np.errstate(invalid="ignore"):
-        known &= (places >= 0).all(axis=2) & (places[..., 0] <= width - 1) & (places[..., 1] <= height - 1)
-    if not known.any():
-        return _empty(source, shape), np.ones(shape, dtype=bool)
-    inside = places[known]
-    x1, y1 = (int(value) for value in np.floor(inside.min(axis=0)))
-    x2, y2 = (int(value) + 2 for value in np.floor(inside.max(axis=0)))
-    x2, y2 = min(x2, width), min(y2, height)
-    if (x2 - x1) * (y2 - y1) * factor**2 > _MOST_SOURCE_PX and shape[0] * shape[1] > STEP_PX**2:
-        return _halves(source, transform, box, grid)
-    pixels, missing = source.read((x1 * factor, y1 * factor, x2 * factor, y2 * factor))
-    if factor > 1:
-        pixels, missing = _reduce(pixels, missing, factor)
-    return _interpolate(pixels, missing, places - [x1, y1], known)
+
+    source: Source
+    transform: Transform | None
+    grid: Grid
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height of the grid."""
+        return self.grid.width_px, self.grid.height_px
+
+    @property
+    def radiometry(self) -> Radiometry:
+        """The mapping to 8 bits."""
+        return self.source.radiometry
+
+    @cached_property
+    def factor(self) -> int:
+        """How many source pixels a pixel of the grid covers along a side, rounded down; one for the whole grid."""
+        if self.transform is None:
+            return max(1, int(self.grid.sar_px + 0.05))
+        middle = np.array([[self.grid.width_px, self.grid.height_px]]) * self.grid.sar_px / 2
+        change = np.abs(np.linalg.det(jacobian(self.transform, middle)[0])) * self.grid.sar_px**2
+        return max(1, int(np.sqrt(change) + 0.05)) if np.isfinite(change) else 1
+
+    def read(self, box: Box) -> tuple[Bytes, Mask]:
+        """Pixels ``(H, W)`` or ``(H, W, 3)`` of a window of the grid, and which are missing ``(H, W)``."""
+        if self.transform is None and self.grid.sar_px == 1.0:
+            return self.source.read(box)
+        factor, shape = self.factor, (box[3] - box[1], box[2] - box[0])
+        # places of centres of source pixels, in steps that the interpolation can tell apart: exact in single
+        # precision, so that where a window begins makes no difference
+        places = np.round((lattice(self.transform, box, self.grid) / factor - 0.5) * _SUBPIXEL) / _SUBPIXEL
+        width, height = (length // factor for length in self.source.size_px)
+        known = np.isfinite(places).all(axis=2)
+        with np.errstate(invalid="ignore"):
+            known &= (places >= 0).all(axis=2) & (places[..., 0] <= width - 1) & (places[..., 1] <= height - 1)
+        if not known.any():
+            bands = self.source.read((0, 0, 1, 1))[0].shape[2:]
+            return np.zeros((*shape, *bands), dtype=np.uint8), np.ones(shape, dtype=bool)
+        inside = places[known]
+        x1, y1 = (int(value) for value in np.floor(inside.min(axis=0)))
+        x2, y2 = (int(value) + 2 for value in np.floor(inside.max(axis=0)))
+        x2, y2 = min(x2, width), min(y2, height)
+        if (x2 - x1) * (y2 - y1) * factor**2 > _MOST_SOURCE_PX and shape[0] * shape[1] > STEP_PX**2:
+            return self._halves(box)
+        pixels, missing = average(self.source, (x1 * factor, y1 * factor, x2 * factor, y2 * factor), factor)
+        return _interpolate(pixels, missing, places - [x1, y1], known)
+
+    def _halves(self, box: Box) -> tuple[Bytes, Mask]:
+        """A window whose source would be too large at once, in two."""
+        x1, y1, x2, y2 = box
+        wide = x2 - x1 >= y2 - y1
+        middle = (x1 + x2) // 2 if wide else (y1 + y2) // 2
+        boxes = ((x1, y1, middle, y2), (middle, y1, x2, y2)) if wide else ((x1, y1, x2, middle), (x1, middle, x2, y2))
+        parts = [self.read(part) for part in boxes]
+        axis = 1 if wide else 0
+        return np.concatenate([part[0] for part in parts], axis), np.concatenate([part[1] for part in parts], axis)
 
 
 def average(source: Source, box: Box, factor: int) -> tuple[Bytes, Mask]:
     """A window, reduced by means over squares of ``factor`` pixels; the window's sides are multiples of it."""
     pixels, missing = source.read(box)
     return _reduce(pixels, missing, factor) if factor > 1 else (pixels, missing)
-
-
-def _averaged(places: Floats) -> int:
-    """How many source pixels a pixel of the grid covers along a side, rounded down; the same all over a scene."""
-    steps = [np.diff(places[:: places.shape[0] - 1 or 1, :], axis=1), np.diff(places[:, :: places.shape[1] - 1 or 1], axis=0)]
-    lengths = [np.linalg.norm(step, axis=2).ravel() for step in steps if step.size]
-    lengths = [length[np.isfinite(length)] for length in lengths]
-    means = [float(np.median(length)) for length in lengths if length.size]
-    return max(1, int(np.floor(min(means) + 0.05))) if means else 1
 
 
 def _reduce(pixels: Bytes, missing: Mask, factor: int) -> tuple[Bytes, Mask]:
@@ -147,19 +169,3 @@ def _interpolate(pixels: Bytes, missing: Mask, places: Floats, known: Mask) -> t
         gone |= weight > 0
     found[gone] = 0
     return found, gone
-
-
-def _halves(source: Source, transform: Transform | None, box: Box, grid: Grid) -> tuple[Bytes, Mask]:
-    """A window whose source would be too large at once, in two."""
-    x1, y1, x2, y2 = box
-    wide = x2 - x1 >= y2 - y1
-    middle = (x1 + x2) // 2 if wide else (y1 + y2) // 2
-    boxes = ((x1, y1, middle, y2), (middle, y1, x2, y2)) if wide else ((x1, y1, x2, middle), (x1, middle, x2, y2))
-    parts = [resample(source, transform, part, grid) for part in boxes]
-    axis = 1 if wide else 0
-    return np.concatenate([part[0] for part in parts], axis), np.concatenate([part[1] for part in parts], axis)
-
-
-def _empty(source: Source, shape: tuple[int, ...]) -> Any:
-    bands = source.read((0, 0, 1, 1))[0].shape[2:]
-    return np.zeros((*shape[:2], *bands), dtype=np.uint8)
