@@ -113,8 +113,7 @@ def gather(read: Read, size_px: tuple[int, int], nodata: float | None, how: Radi
             lower = int(np.searchsorted(np.cumsum(fine[upper]), rank - before, side="right"))
             found[rank] = float(_values(np.array([(upper << 16) | lower], dtype=np.uint32))[0])
     low, high = (
-        found[int(np.floor(rank))]
-        + (rank - np.floor(rank)) * (found[int(np.ceil(rank))] - found[int(np.floor(rank))])
+        found[int(np.floor(rank))] + (rank - np.floor(rank)) * (found[int(np.ceil(rank))] - found[int(np.floor(rank))])
         for rank in ranks
     )
     return Statistics(least, count, float(low), float(high))

@@ -180,3 +180,20 @@ def _check_bands(info: RasterInfo, bands: tuple[int, ...], *, sar: bool) -> None
 def _mean(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
     mean = image[:, :, :3].astype(np.complex64 if np.iscomplexobj(image) else np.float32).mean(axis=2)
     return np.asarray((np.rint(mean) if np.issubdtype(image.dtype, np.integer) else mean).astype(image.dtype))
+
+
+@dataclass(frozen=True)
+class Hollow:
+    """What remains of a source when its pixels are done with.
+
+    Attributes:
+        size_px: Width and height.
+        radiometry: The mapping to 8 bits.
+    """
+
+    size_px: tuple[int, int]
+    radiometry: Radiometry
+
+    def read(self, box: Box) -> tuple[Bytes, Mask]:
+        """There is nothing to read."""
+        raise ValueError(f"a window {box} of a scene that was put away")

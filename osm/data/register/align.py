@@ -58,7 +58,11 @@ class AlignRule:
         for name, value, known in (("--align", self.method, METHODS), ("--transform", self.transform, KINDS)):
             if value not in known:
                 raise ConfigError(name, found=repr(value), expected=" or ".join(known), mend="correct the spelling")
-        sizes = (("--pixel-m", self.pixel_m), ("--sar-pixel-m", self.sar_pixel_m), ("--tolerance-px", self.tolerance_px))
+        sizes = (
+            ("--pixel-m", self.pixel_m),
+            ("--sar-pixel-m", self.sar_pixel_m),
+            ("--tolerance-px", self.tolerance_px),
+        )
         for name, number in sizes:
             if number is not None and not (np.isfinite(number) and number > 0):
                 raise ConfigError(name, found=str(number), expected="a positive number", mend="correct it")
@@ -352,9 +356,7 @@ def _no_place(pair: ScenePair, sar: RasterInfo, problem: DataError | None) -> Da
     lacking = pair.optical_path if has_place(sar) else pair.sar_path
     more = "or give matched points with --tie-points, or find them with --align estimate"
     if problem is not None:
-        return DataError(
-            problem.where, found=problem.found, expected=problem.expected, mend=f"{problem.mend}; {more}"
-        )
+        return DataError(problem.where, found=problem.found, expected=problem.expected, mend=f"{problem.mend}; {more}")
     return DataError(
         lacking, found="no place on the ground (no CRS with a transform or control points)",
         expected="a georeferenced scene", mend=more.removeprefix("or "),

@@ -26,6 +26,7 @@ _LEAST_TEMPLATE_PX = 96
 _SEARCH_PX = (24, 12)
 """How far is searched to each side at each level, and once more at the last."""
 
+_MOST_COARSE = 7
 _LEAST_PROMINENCE = 0.25
 _LEAST_KNOWN = 0.7
 _LEAST_POINTS = 8
@@ -84,7 +85,8 @@ def estimate_tie_points(
         known: Transform = _overview(sar, optical, start, factor, rule)
         while factor > 1:
             factor //= 2
-            points = _match(sar, optical, known, factor, _places(sar.size_px, None, rule.points), _SEARCH_PX[0], pool)
+            places = _places(sar.size_px, None, min(rule.points, _MOST_COARSE))
+            points = _match(sar, optical, known, factor, places, _SEARCH_PX[0], pool)
             known = _refined(points, known, factor, where, rule)
         places = _places(sar.size_px, regions, rule.points)
         points = _match(sar, optical, known, 1, places, _SEARCH_PX[1], pool)

@@ -156,9 +156,7 @@ def leave_one_out(points: TiePoints, kind: str, bounds: Floats) -> Floats:
 
 
 def _on_a_line(where: str | Path, found: str) -> DataError:
-    return DataError(
-        where, found=found, expected="points spread over the scene", mend="add points away from that line"
-    )
+    return DataError(where, found=found, expected="points spread over the scene", mend="add points away from that line")
 
 
 def _scale(points: TiePoints) -> float:
@@ -280,5 +278,3 @@ def _normalising(points: Floats) -> Floats:
 
 def _apply(matrix: Floats, points: Floats) -> Floats:
     return Matrix(matrix)(points)
-
-

@@ -87,7 +87,9 @@ def _agreement(sar: Source, optical: Source, transform: Transform, places: np.nd
     found = np.full(len(places), np.nan)
     half = min(_SIDE_PX, *sar.size_px) // 2
     for number, place in enumerate(places):
-        low = [int(np.clip(round(at) - half, 0, length - 2 * half)) for at, length in zip(place, sar.size_px, strict=True)]
+        low = [
+            int(np.clip(round(at) - half, 0, length - 2 * half)) for at, length in zip(place, sar.size_px, strict=True)
+        ]
         box = (low[0], low[1], low[0] + 2 * half, low[1] + 2 * half)
         (dark, dark_gone), (colour, colour_gone) = sar.read(box), laid.read(box)
         if max(dark_gone.mean(), colour_gone.mean()) < 0.3:

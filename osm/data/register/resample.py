@@ -160,9 +160,7 @@ def _interpolate(pixels: Bytes, missing: Mask, places: Floats, known: Mask) -> t
     # outside is nowhere: far enough that no weight falls inside
     where = np.where(known[..., None], places, -10.0).astype(np.float32)
     columns, rows = np.ascontiguousarray(where[..., 0]), np.ascontiguousarray(where[..., 1])
-    found = cv2.remap(
-        np.ascontiguousarray(pixels), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    found = cv2.remap(np.ascontiguousarray(pixels), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     gone = ~known
     if missing.any():
         weight = cv2.remap(missing.astype(np.float32), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

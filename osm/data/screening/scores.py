@@ -70,15 +70,18 @@ class Scores:
     constant: str
 
 
-def measure(sar: Bytes, optical: Bytes, missing: Mask) -> Scores:
+def measure(sar: Bytes, optical: Bytes, missing: Mask, *, texture: bool = True) -> Scores:
     """Measure a patch pair.
 
     Args:
         sar: ``(H, W)``.
         optical: ``(H, W, 3)``.
         missing: ``(H, W)``: where either has no measurement.
+        texture: Whether texture and seams are measured too.
     """
     constant = CONSTANT_SAR if is_constant(sar) else CONSTANT_OPTICAL if is_constant(optical) else ""
+    if not texture:
+        return Scores(float(missing.mean()), 0.0, 0.0, 0.0, constant)
     return Scores(
         float(missing.mean()), sar_contrast(sar), optical_texture(optical), seam_score(sar, optical, missing), constant
     )
