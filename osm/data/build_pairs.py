@@ -20,8 +20,9 @@ from osm.data.parallel import Step
 from osm.data.partners import ScenePair, find_files, find_partners
 from osm.data.patches import REASONS, CutRule
 from osm.data.radiometry import Radiometry
-from osm.data.register.align import AlignRule, Alignment, Prepared, align, prepare
+from osm.data.register.align import Alignment, align
 from osm.data.register.picture import draw_tie_points
+from osm.data.register.plan import AlignRule, Prepared, prepare
 from osm.data.register.tie_points import write_tie_points
 from osm.data.screening.near import near_duplicates
 from osm.data.screening.record import write_screening
@@ -58,7 +59,7 @@ def build_pairs(
     max_missing: float = 0.05,
     keep_constant: bool = False,
     skip_unpaired: bool = False,
-    aligning: AlignRule = AlignRule(),
+    aligning: AlignRule | None = None,
     tie_points: str | None = None,
     screen: ScreenRule | None = None,
     screening: str | Path | None = None,
@@ -68,14 +69,14 @@ def build_pairs(
     progress: Progress | None = None,
     watch: Step | None = None,
 ) -> BuildReport:
-    """Register scene pairs and cut them into patch pairs ``out/QXSLAB_SAROPT/{sar_256_oc_0.2,opt_256_oc_0.2}/<n>.png``.
+    """Register scene pairs and cut them into ``out/QXSLAB_SAROPT/{sar_256_oc_0.2,opt_256_oc_0.2}/<n>.png``.
 
     ``out/manifest.csv`` says for every pair its scene, the row and column of its upper left pixel there, the SHA-256 of
     both files and how it was registered; ``out/report.json`` says every setting, the scenes with their checksums,
     radiometry, transforms and residuals, and what was dropped. Patches are numbered from 1, scene by scene, row by row.
     The two folder names are those of QXS-SAROPT whatever the size and overlap. Where tie points were used, they lie in
-    ``out/tie_points/`` with a picture for review; where patches were screened, ``out/screening.csv`` holds every verdict
-    and ``out/sheets/`` the contact sheets.
+    ``out/tie_points/`` with a picture for review; where patches were screened, ``out/screening.csv`` holds every
+    verdict and ``out/sheets/`` the contact sheets.
 
     Args:
         sar: Glob, folder or file of the SAR scenes (``osm.data.partners.find_partners``).
@@ -94,7 +95,7 @@ def build_pairs(
         max_missing: Largest part of missing pixels that a patch may have.
         keep_constant: Whether patches of one value are kept.
         skip_unpaired: Whether files without a partner are left out instead of being an error.
-        aligning: How the optical scenes come onto the grid of the SAR scenes.
+        aligning: How the optical scenes come onto the grid of the SAR scenes; by default as the headers allow.
         tie_points: Glob, folder or file of tie points as CSV; a scene that has such a file is registered by it.
         screen: Thresholds of the screening; None leaves it out, unless ``screening`` is given.
         screening: A ``screening.csv`` that a person has edited: its verdicts win.
@@ -112,6 +113,7 @@ def build_pairs(
     """
     out = Path(out)
     jobs = jobs or min(len(os.sched_getaffinity(0)), MOST_JOBS)
+    aligning = aligning or AlignRule()
     cutting = CutRule(size_px, overlap, max_missing, keep_constant)
     reading = ReadRule(
         str(sar_radiometry), str(optical_radiometry), sar_nodata, optical_nodata, sar_band, optical_bands

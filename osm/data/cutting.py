@@ -89,7 +89,7 @@ def cut_scene(
     """Cut one scene pair and write what is not dropped, under names that are not yet final.
 
     Returns:
-        The patch pairs that were cut, region by region and row by row; and how many were not cut, by reason.
+        The patch pairs that were cut, row by row; and how many were not cut, by reason.
     """
     blocks: list[PatchBlock] = []
     dropped: Counter[str] = Counter({BORDER: 0})
@@ -110,6 +110,7 @@ def cut_scene(
         candidates += part
         if progress is not None:
             progress(done + 1, len(blocks))
+    candidates.sort(key=lambda candidate: (candidate.row, candidate.column))
     return candidates, dropped
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from osm.data.radiometry import Radiometry
 
-Read = Callable[[tuple[int, int, int, int]], npt.NDArray[np.generic]]
+Read = Callable[[tuple[int, int, int, int]], npt.NDArray[Any]]
 
 _STRIPE_PX = 4 * 2**20
 _BINS = 2**16
@@ -42,7 +43,7 @@ class FixedRadiometry(Radiometry):
             lower, upper = how.low, how.high
         return cls(how.kind, how.low, how.high, lower, upper)
 
-    def _limits(self, values: npt.NDArray[np.generic], nodata: float | None) -> tuple[float, float]:
+    def _limits(self, values: npt.NDArray[Any], nodata: float | None) -> tuple[float, float]:
         return self.lower, self.upper
 
 
@@ -130,7 +131,7 @@ def _fine(
     return fine
 
 
-def _stripes(read: Read, size_px: tuple[int, int], nodata: float | None):  # type: ignore[no-untyped-def]
+def _stripes(read: Read, size_px: tuple[int, int], nodata: float | None) -> Iterator[npt.NDArray[Any]]:
     """Values that are measurements, whatever their place; single precision but for 8 and 16 bits."""
     width, height = size_px
     rows = max(1, min(height, _STRIPE_PX // width))

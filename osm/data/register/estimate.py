@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from osm.data.register.fit import Fit, fit_transform
-from osm.data.register.resample import Grid, Resampled, average
+from osm.data.register.resample import Grid, Resampled
 from osm.data.register.structure import likeness, peak, structure
 from osm.data.register.tie_points import TiePoints
 from osm.data.register.transform import Matrix, Transform
-from osm.data.sources import Box, Source
+from osm.data.sources import Box, Bytes, Mask, Source
 from osm.errors import DataError
 
 Floats = npt.NDArray[np.float64]
@@ -153,7 +153,7 @@ def _similarity(angle_rad: float, scale: float, centre: Floats) -> Matrix:
     return Matrix(matrix)
 
 
-def _small(source: Source, transform: Transform | None, box: Box, grid: Grid):  # type: ignore[no-untyped-def]
+def _small(source: Source, transform: Transform | None, box: Box, grid: Grid) -> tuple[Bytes, Mask]:
     """A window of a grid, in parts, so that a whole scene is never held."""
     whole = Resampled(source, transform, grid)
     rows = max(16, (8 * 2**20) // max(1, int((box[2] - box[0]) * grid.sar_px**2)) // 16 * 16)
@@ -161,7 +161,7 @@ def _small(source: Source, transform: Transform | None, box: Box, grid: Grid):  
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
-def _turned(pixels, missing, turn: Matrix, factor: int):  # type: ignore[no-untyped-def]
+def _turned(pixels: Bytes, missing: Mask, turn: Matrix, factor: int) -> tuple[Bytes, Mask]:
     import cv2
 
     matrix = turn.matrix[:2].copy()
@@ -205,7 +205,7 @@ def _match(
 
     def look(place: tuple[float, float]) -> tuple[float, ...] | None:
         half = template // 2 + search_px
-        low = [int(round(at / factor)) - half for at in place]
+        low = [round(at / factor) - half for at in place]
         size = (grid.width_px, grid.height_px)
         low = [min(max(at, 0), length - 2 * half) for at, length in zip(low, size, strict=True)]
         if min(low) < 0:
@@ -220,7 +220,7 @@ def _match(
         if prominence < _LEAST_PROMINENCE:
             return None
         centre = np.array([low[0] + half, low[1] + half], dtype=np.float64)
-        return (*(centre * factor), *((centre + [column - search_px, row - search_px]) * factor))
+        return (*(centre * factor), *((centre + np.array([column - search_px, row - search_px])) * factor))
 
     found = [point for point in _in_order(pool, look, places) if point is not None]
     table = np.array(found, dtype=np.float64).reshape(-1, 4)

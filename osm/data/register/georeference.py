@@ -80,11 +80,8 @@ def georeference(sar: RasterInfo, optical: RasterInfo) -> Georeference:
             mend="check the files' coordinate systems with gdalinfo, or register by --tie-points",
         )
     known = places[finite]
-    inside = (known >= 0).all(axis=1) & (known <= [optical.width_px, optical.height_px]).all(axis=1)
-    # a small optical scene may lie between the samples
     low, high = known.min(axis=0), known.max(axis=0)
-    apart = (high < 0).any() or (low > [optical.width_px, optical.height_px]).any()
-    if apart or (not inside.any() and not _holds(found, optical, low, high)):
+    if (high < 0).any() or (low > [optical.width_px, optical.height_px]).any():
         raise DataError(
             sar.path,
             found=f"no overlap with {optical.path}: its place is {_extent(sar)}, the other's {_extent(optical)}",
@@ -105,7 +102,7 @@ def pixel_m(info: RasterInfo) -> float | None:
     import pyproj
 
     middle = np.array([[info.width_px / 2, info.height_px / 2]])
-    corners = to_ground(info, np.vstack([middle, middle + [1, 0], middle + [0, 1]]))
+    corners = to_ground(info, middle + np.array([[0, 0], [1, 0], [0, 1]]))
     crs = pyproj.CRS.from_wkt(info.crs_wkt)
     if crs.is_projected:
         unit = float(crs.axis_info[0].unit_conversion_factor or 1.0)
@@ -169,11 +166,6 @@ def _project(sar: RasterInfo, optical: RasterInfo, ground: Floats) -> Floats:
     found = np.column_stack([x, y]).astype(np.float64)
     found[~np.isfinite(found).all(axis=1)] = np.nan
     return found
-
-
-def _holds(transform: Transform, optical: RasterInfo, low: Floats, high: Floats) -> bool:
-    """Whether the SAR scene's extent in optical pixels contains part of the optical scene."""
-    return bool((low <= [optical.width_px, optical.height_px]).all() and (high >= 0).all())
 
 
 def _extent(info: RasterInfo) -> str:

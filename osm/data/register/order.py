@@ -17,7 +17,7 @@ from osm.data.sources import Source
 from osm.errors import DataError
 
 if TYPE_CHECKING:
-    from osm.data.register.align import Region
+    from osm.data.register.plan import Region
 
 _WINDOWS = 16
 _SIDE_PX = 128

@@ -27,8 +27,8 @@ _MOST_NUMBERS = 60
 def draw_tie_points(path: Path, alignment: Alignment, title: str) -> None:
     """Write ``<scene>.png``: SAR left, optical right, with used and refused points, and arrows of what is left over.
 
-    The arrows are drawn many times their length, so that the longest spans a fifteenth of the scene; the legend says how
-    many. Arrows that point one way within a part of the scene mean that the transform is too stiff.
+    The arrows are drawn many times their length, so that the longest spans a fifteenth of the scene; the legend says
+    how many. Arrows that point one way within a part of the scene mean that the transform is too stiff.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

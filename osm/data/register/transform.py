@@ -10,6 +10,10 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
+_MARGIN_PX = 64.0  # beyond the bounds, for lattices that reach over them
+_ALONG = 8  # nodes along each side of the border
+_NEAREST = 12  # points that a plane is laid through
+
 
 class Transform(Protocol):
     """What maps continuous pixel coordinates of the SAR scene to those of the optical scene."""
@@ -57,8 +61,8 @@ class Piecewise:
     """An affine transform in each triangle between tie points.
 
     What the points depart from one affine transform of all is interpolated linearly in the triangles of Delaunay, so
-    that every point is met exactly and neighbouring triangles agree along their common side. Outside the triangles the
-    departure runs on to that of the nearest point.
+    that every point is met exactly and neighbouring triangles agree along their common side. Outside the triangles it
+    goes on to the border of the scene as the plane through the nearest points would.
 
     Attributes:
         base: The affine transform of all points.
@@ -77,15 +81,13 @@ class Piecewise:
 
     def __post_init__(self) -> None:
         from scipy.interpolate import LinearNDInterpolator
-        from scipy.spatial import cKDTree
 
         low = np.minimum(self.bounds[0], self.points.min(axis=0))
         high = np.maximum(self.bounds[1], self.points.max(axis=0))
-        margin = (high - low) + 1
-        low, high = low - margin, high + margin
-        corners = np.array([[low[0], low[1]], [high[0], low[1]], [low[0], high[1]], [high[0], high[1]]])
-        nearest = cKDTree(self.points).query(corners)[1]
-        nodes, values = np.vstack([self.points, corners]), np.vstack([self.departures, self.departures[nearest]])
+        margin = _MARGIN_PX + 0.02 * (high - low)
+        border = _border(low - margin, high + margin)
+        nodes = np.vstack([self.points, border])
+        values = np.vstack([self.departures, _extended(self.points, self.departures, border)])
         object.__setattr__(self, "_interpolate", LinearNDInterpolator(nodes, values))
 
     def __call__(self, points: Floats) -> Floats:
@@ -99,7 +101,31 @@ class Piecewise:
 
 def jacobian(transform: Transform, points: Floats) -> Floats:
     """Change of optical column, row with SAR column, row at ``(N, 2)``: ``(N, 2, 2)``, by central differences."""
-    half = 0.5
-    columns = (transform(points + [half, 0]) - transform(points - [half, 0])) / (2 * half)
-    rows = (transform(points + [0, half]) - transform(points - [0, half])) / (2 * half)
+    # half a pixel to each side
+    along, down = np.array([0.5, 0.0]), np.array([0.0, 0.5])
+    columns = transform(points + along) - transform(points - along)
+    rows = transform(points + down) - transform(points - down)
     return np.stack([columns, rows], axis=2)
+
+
+def _border(low: Floats, high: Floats) -> Floats:
+    """Nodes along a rectangle, its corners among them."""
+    share = np.linspace(0, 1, _ALONG + 1)[:-1]
+    ends, zero = np.ones(_ALONG), np.zeros(_ALONG)
+    sides = ((share, zero), (ends, share), (1 - share, ends), (zero, 1 - share))
+    return np.asarray(low + np.vstack([np.column_stack(side) for side in sides]) * (high - low))
+
+
+def _extended(points: Floats, departures: Floats, nodes: Floats) -> Floats:
+    """What the planes through the points nearest to some nodes give there, but never far beyond what points show."""
+    from scipy.spatial import cKDTree
+
+    count = min(_NEAREST, len(points))
+    found = np.empty((len(nodes), 2))
+    for number, near in enumerate(cKDTree(points).query(nodes, k=count)[1].reshape(len(nodes), count)):
+        centre = points[near].mean(axis=0)
+        known = np.column_stack([points[near] - centre, np.ones(count)])
+        plane = np.linalg.lstsq(known, departures[near], rcond=None)[0]
+        found[number] = np.append(nodes[number] - centre, 1) @ plane
+    low, high = departures.min(axis=0), departures.max(axis=0)
+    return np.asarray(np.clip(found, low - (high - low) / 2, high + (high - low) / 2))
