@@ -17,9 +17,12 @@ _SIDE_PX = 128
 _ANGLES = 90
 """Directions of a step, over the full circle: a step up and a step down are two."""
 
+_LOOSE = 3  # directions to each side that a noisy gradient votes for
 _LEAST_STEP = 3.0  # grey levels of difference, at the reduced size
 _LEAST_CHORD = 0.75  # of the side: shorter lines cross a corner
-_STRIP_PX = (1.5, 8.0)
+_STRIPS_PX = ((1.5, 8.0), (8.0, 24.0))
+"""Beside a line at the reduced size: a road is narrower than the second, a seam goes on."""
+
 _STEADY = 2.0
 _LEAST_SIDES = 4.0
 _SAR_STEP = 0.12
@@ -47,26 +50,26 @@ def seam_score(sar: Bytes, optical: Bytes, missing: Mask | None = None) -> float
         gone = cv2.resize(missing.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
         known = cv2.dilate(gone.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0
     grey = colour.mean(axis=2)
-    right = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=0.25)
-    down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=0.25)
-    voters = known & (right**2 + down**2 >= _LEAST_STEP**2)
+    right, down = (cv2.Sobel(grey, cv2.CV_32F, *step) for step in ((1, 0), (0, 1)))
+    # thin edges: a line is crossed once; Sobel's weights add up to four
+    low = 4 * _LEAST_STEP
+    edges = cv2.Canny(right.astype(np.int16), down.astype(np.int16), low, 1.5 * low, L2gradient=True)
+    voters = known & (edges > 0)
     rows, columns = np.nonzero(voters)
     if not len(rows):
         return 0.0
     angle = np.arctan2(down[voters], right[voters])
     turn = np.round(angle / (2 * np.pi) * _ANGLES).astype(np.int64) % _ANGLES
     unit, chords, reach = _lines(*size)
-    offset = columns * unit[turn, 0] + rows * unit[turn, 1]
-    # votes of the exact direction and of its two neighbours, for gradients are noisy
     bins = chords.shape[1]
     votes = np.zeros((_ANGLES, bins), dtype=np.float64)
-    for step in (-1, 0, 1):
+    for step in range(-_LOOSE, _LOOSE + 1):
         near = (turn + step) % _ANGLES
         offset = columns * unit[near, 0] + rows * unit[near, 1]
-        votes += np.bincount(near * bins + np.round(offset + reach).astype(np.int64), minlength=_ANGLES * bins).reshape(
-            _ANGLES, bins
-        )
-    # the step of a seam is two pixels wide at most, one of them enough
+        places = near * bins + np.round(offset + reach).astype(np.int64)
+        votes += np.bincount(places, minlength=_ANGLES * bins).reshape(_ANGLES, bins)
+    # an edge may be a pixel off its line
+    votes[:, 1:-1] = votes[:, :-2] + votes[:, 1:-1] + votes[:, 2:]
     share = np.minimum(votes / np.maximum(chords, 1), 1.0)
     share[chords < _LEAST_CHORD * min(size)] = 0
     small = cv2.resize(sar, size, interpolation=cv2.INTER_AREA).astype(np.float32)
@@ -84,22 +87,22 @@ def _only_optical(grey: Floats, sar: Floats, known: Mask, unit: npt.NDArray[np.f
     """Whether the strips on both sides of a line differ steadily in the optical patch, and not in the SAR patch."""
     rows, columns = np.indices(grey.shape, dtype=np.float32)
     away = columns * np.float32(unit[0]) + rows * np.float32(unit[1]) - np.float32(offset)
-    low, high = _STRIP_PX
-    after, before = ((away > low) & (away < high) & known), ((away < -low) & (away > -high) & known)
-    if min(after.sum(), before.sum()) < 50:
-        return False
-    # along the line, in eight parts, each must step the same way
+    # along the line, part by part
     along = np.floor((rows * np.float32(unit[0]) - columns * np.float32(unit[1])) / 16).astype(np.int64)
     along -= along.min()
     parts = int(along.max()) + 1
-    steps = _part_means(grey, after, along, parts) - _part_means(grey, before, along, parts)
-    steps = steps[np.isfinite(steps)]
-    if len(steps) < 4 or np.mean(steps > 0) < 0.9 or steps.mean() < _LEAST_SIDES:
-        return False
-    if steps.mean() < steps.std() / _STEADY:
-        return False
-    ratio = np.log((float(sar[after].mean()) + 1) / (float(sar[before].mean()) + 1))
-    return bool(abs(ratio) < _SAR_STEP)
+    for low, high in _STRIPS_PX:
+        after, before = ((away > low) & (away < high) & known), ((away < -low) & (away > -high) & known)
+        steps = _part_means(grey, after, along, parts) - _part_means(grey, before, along, parts)
+        steps = steps[np.isfinite(steps)]
+        if len(steps) < 4 or steps.mean() < max(_LEAST_SIDES, steps.std() / _STEADY):
+            return False
+        if low == _STRIPS_PX[0][0] and np.mean(steps > 0) < 0.9:
+            return False
+        ratio = np.log((float(sar[after].mean()) + 1) / (float(sar[before].mean()) + 1))
+        if abs(ratio) >= _SAR_STEP:
+            return False
+    return True
 
 
 def _part_means(image: Floats, chosen: Mask, part: npt.NDArray[np.int64], parts: int) -> npt.NDArray[np.float64]:
