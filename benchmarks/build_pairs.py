@@ -3,8 +3,8 @@
     python benchmarks/build_pairs.py [--columns 14624] [--rows 33820] [--overlap 0.2] [--no-screen] [--keep DIR]
 
 A simulated coast is laid out over a SAR and an optical GeoTIFF, each of its copies turned and shifted by itself. The
-optical scene is registered by an affine transform through tie points, cut, screened and written, by the command itself in
-a process of its own, all cores at work. Its seconds, CPU seconds and largest resident memory are those of that process.
+optical scene is registered by an affine transform through tie points, cut, screened and written, by the command itself
+in a process of its own, all cores at work; seconds, CPU seconds and largest resident memory are those of that process.
 
 The last line is one JSON object: ``peak_rss_bytes`` (the target is 2 GB at full size), ``seconds``, ``cpu_seconds``,
 ``patches`` that were cut and ``pairs`` that were kept, ``megapixels_per_second`` of the SAR scene.
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,12 @@ def main() -> None:
 def write_scenes(folder: Path, columns: int, rows: int) -> None:
     """Two GeoTIFFs and the tie points, tile by tile."""
     import rasterio
+    from rasterio.errors import NotGeoreferencedWarning
     from rasterio.windows import Window
 
     from osm.simulate.layouts import make_pair
 
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
     sides = [make_pair(0, number, TILE_PX) for number in range(2)]
     drawing = np.random.default_rng(0)
     profile: dict[str, Any] = {

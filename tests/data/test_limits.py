@@ -31,7 +31,9 @@ def _images() -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-@pytest.mark.parametrize("kind", ["percentile:0.5,99.5", "percentile:2,80", "log:1,99", "minmax", "max", "linear:3,500"])
+@pytest.mark.parametrize(
+    "kind", ["percentile:0.5,99.5", "percentile:2,80", "log:1,99", "minmax", "max", "linear:3,500"]
+)
 @pytest.mark.parametrize("name", _images())
 @pytest.mark.parametrize("nodata", [None, 17.0])
 def test_windows_become_what_the_whole_image_becomes(

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from osm.data.raster import RasterInfo
-from osm.data.register.transform import Transform
 from osm.errors import DataError, EnvironmentProblem
 
 Floats = npt.NDArray[np.float64]

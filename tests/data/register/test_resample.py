@@ -40,7 +40,10 @@ def test_it_is_bilinear() -> None:
     columns, rows = np.meshgrid(np.arange(280) + 0.5, np.arange(240) + 0.5)
     places = TILTED(np.stack([columns, rows], axis=2).reshape(-1, 2)).reshape(240, 280, 2) - 0.5
     expected = np.stack(
-        [map_coordinates(COLOUR[..., band].astype(float), [places[..., 1], places[..., 0]], order=1) for band in range(3)],
+        [
+            map_coordinates(COLOUR[..., band].astype(float), [places[..., 1], places[..., 0]], order=1)
+            for band in range(3)
+        ],
         axis=2,
     )
     inside = (places >= 0).all(axis=2) & (places[..., 0] <= 329) & (places[..., 1] <= 259)

@@ -13,7 +13,7 @@ SIDE = 128
 def _water(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     drawing = np.random.default_rng(seed)
     sar = np.clip(12 * np.sqrt(drawing.exponential(1, (SIDE, SIDE))), 0, 255).astype(np.uint8)
-    optical = np.clip([20, 40, 70] + drawing.normal(0, 1.5, (SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
+    optical = np.clip(drawing.normal([20, 40, 70], 1.5, (SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
     return sar, optical
 
 
