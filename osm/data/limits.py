@@ -123,7 +123,7 @@ def gather(read: Read, size_px: tuple[int, int], nodata: float | None, how: Radi
 def _fine(
     read: Read, size_px: tuple[int, int], nodata: float | None, uppers: list[int], floor: float | None
 ) -> dict[int, npt.NDArray[np.int64]]:
-    fine = {upper: np.zeros(_BINS, dtype=np.int64) for upper in uppers}
+    fine: dict[int, npt.NDArray[np.int64]] = {upper: np.zeros(_BINS, dtype=np.int64) for upper in uppers}
     for values in _stripes(read, size_px, nodata):
         bits = _bits(values if floor is None else values[values > floor])
         for upper, histogram in fine.items():

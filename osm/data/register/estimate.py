@@ -21,7 +21,7 @@ from osm.errors import DataError
 Floats = npt.NDArray[np.float64]
 
 _OVERVIEW_PX = 384
-_TEMPLATE_PX = 192
+_TEMPLATE_PX = 224
 _LEAST_TEMPLATE_PX = 96
 _SEARCH_PX = (24, 12)
 """How far is searched to each side at each level, and once more at the last."""
@@ -31,6 +31,7 @@ _LEAST_PROMINENCE = 0.25
 _LEAST_KNOWN = 0.7
 _LEAST_POINTS = 8
 _LEAST_SHARE = 0.3
+_MOST_FALSE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,10 @@ def estimate_tie_points(
             factor //= 2
             places = _places(sar.size_px, None, min(rule.points, _MOST_COARSE))
             points = _match(sar, optical, known, factor, places, _SEARCH_PX[0], pool)
-            known = _refined(points, known, factor, where, rule)
+            known = _refined(points, factor, _SEARCH_PX[0], where, rule)
         places = _places(sar.size_px, regions, rule.points)
         points = _match(sar, optical, known, 1, places, _SEARCH_PX[1], pool)
-        _refined(points, known, 1, where, rule)
+        _refined(points, 1, _SEARCH_PX[1], where, rule)
     return points
 
 
@@ -172,7 +173,7 @@ def _turned(pixels: Bytes, missing: Mask, turn: Matrix, factor: int) -> tuple[By
     size = (missing.shape[1], missing.shape[0])
     image = cv2.warpAffine(pixels, matrix, size, flags=flags)
     gone = cv2.warpAffine(missing.astype(np.float32), matrix, size, flags=flags, borderValue=1)
-    return image, np.asarray(gone > 0)
+    return np.asarray(image, dtype=np.uint8), np.asarray(gone > 0)
 
 
 def _places(size_px: tuple[int, int], regions: Sequence[Box] | None, count: int) -> list[tuple[float, float]]:
@@ -235,16 +236,38 @@ def _in_order(
     return list(pool.map(look, dict.fromkeys(places)))
 
 
-def _refined(points: TiePoints, known: Transform, factor: int, where: str | Path, rule: SearchRule) -> Transform:
-    """The transform that most points agree on, as a change of what was known."""
-    tolerance_px = rule.tolerance_px * max(1, factor)
+def _refined(points: TiePoints, factor: int, search_px: int, where: str | Path, rule: SearchRule) -> Transform:
+    """The transform that most points agree on, if more do than chance would have it."""
     if len(points) < _LEAST_POINTS:
         raise _too_little(where, f"{len(points)} windows in which SAR and optical agree")
+    tolerance_px = rule.tolerance_px * factor
     try:
         fit: Fit = fit_transform(points, "affine", where=where, tolerance_px=tolerance_px, least_share=_LEAST_SHARE)
     except DataError as error:
         raise _too_little(where, error.found) from error
+    used = int(fit.used.sum())
+    # a wrong window points anywhere within the search
+    alone = min(np.pi * rule.tolerance_px**2 / (2 * search_px + 1) ** 2, 1.0)
+    if false_alarms(used, len(points), alone) > _MOST_FALSE:
+        raise _too_little(where, f"no more than {used} of {len(points)} windows that agree on a shift, as by chance")
     return fit.transform
+
+
+def false_alarms(used: int, count: int, alone: float) -> float:
+    """How many affine transforms at least so many points would agree on if all of them were wrong.
+
+    Source: Moisan and Stival, "A probabilistic criterion to detect rigid point matches", IJCV 57(3), 2004.
+
+    Args:
+        used: Points that agree.
+        count: All points.
+        alone: Probability that a wrong point agrees by chance.
+    """
+    from scipy.special import comb
+    from scipy.stats import binom
+
+    # three points of those that agree made the transform
+    return float((count - 3) * comb(count, 3) * binom.sf(used - 4, count - 3, alone))
 
 
 def _too_little(where: str | Path, found: str) -> DataError:

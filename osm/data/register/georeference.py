@@ -102,13 +102,14 @@ def pixel_m(info: RasterInfo) -> float | None:
 
     middle = np.array([[info.width_px / 2, info.height_px / 2]])
     corners = to_ground(info, middle + np.array([[0, 0], [1, 0], [0, 1]]))
-    crs = pyproj.CRS.from_wkt(info.crs_wkt)
+    crs = pyproj.CRS.from_wkt(str(info.crs_wkt))
+    geod = crs.get_geod()
     if crs.is_projected:
         unit = float(crs.axis_info[0].unit_conversion_factor or 1.0)
         sides = np.linalg.norm(corners[1:] - corners[0], axis=1) * unit
-    elif crs.is_geographic:
+    elif crs.is_geographic and geod is not None:
         lon, lat = corners[:, 0], corners[:, 1]
-        sides = np.asarray(crs.get_geod().inv([lon[0]] * 2, [lat[0]] * 2, lon[1:], lat[1:])[2])
+        sides = np.asarray(geod.inv([lon[0]] * 2, [lat[0]] * 2, lon[1:], lat[1:])[2])
     else:
         return None
     side = float(np.sqrt(sides[0] * sides[1]))
@@ -152,7 +153,7 @@ def _project(sar: RasterInfo, optical: RasterInfo, ground: Floats) -> Floats:
         ) from error  # fmt: skip
     try:
         change = pyproj.Transformer.from_crs(
-            pyproj.CRS.from_wkt(sar.crs_wkt), pyproj.CRS.from_wkt(optical.crs_wkt), always_xy=True
+            pyproj.CRS.from_wkt(str(sar.crs_wkt)), pyproj.CRS.from_wkt(str(optical.crs_wkt)), always_xy=True
         )
     except pyproj.exceptions.ProjError as error:
         raise DataError(

@@ -151,7 +151,7 @@ def _reduce(pixels: Bytes, missing: Mask, factor: int) -> tuple[Bytes, Mask]:
     part = (slice(0, height * factor), slice(0, width * factor))
     small = cv2.resize(np.ascontiguousarray(pixels[part]), (width, height), interpolation=cv2.INTER_AREA)
     gone = missing[part].reshape(height, factor, width, factor).any(axis=(1, 3))
-    return small, gone
+    return np.asarray(small, dtype=np.uint8), np.asarray(gone)
 
 
 def _interpolate(pixels: Bytes, missing: Mask, places: Floats, known: Mask) -> tuple[Bytes, Mask]:
@@ -166,4 +166,4 @@ def _interpolate(pixels: Bytes, missing: Mask, places: Floats, known: Mask) -> t
         weight = cv2.remap(missing.astype(np.float32), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         gone |= weight > 0
     found[gone] = 0
-    return found, gone
+    return np.asarray(found, dtype=np.uint8), gone

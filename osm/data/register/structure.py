@@ -47,7 +47,7 @@ def structure(image: Bytes, missing: Mask) -> tuple[Floats, ...]:
         channels = cv2.GaussianBlur(np.abs(np.stack(along, axis=2)), (0, 0), scale)
         strength = np.sqrt((channels**2).sum(axis=2))
         level = cv2.GaussianBlur(strength, (0, 0), _LOCAL_PX)
-        channels /= (strength + np.float32(_FLOOR) * level + np.float32(_TINY))[..., None]
+        channels = channels / (strength + np.float32(_FLOOR) * level + np.float32(_TINY))[..., None]
         if missing.any():
             channels[near] = 0
         found.append(np.ascontiguousarray(channels, dtype=np.float32))

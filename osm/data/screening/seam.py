@@ -78,7 +78,7 @@ def seam_score(sar: Bytes, optical: Bytes, missing: Mask | None = None) -> float
         score = float(share[turned, bin_])
         if score < 0.3:
             break
-        if _only_optical(grey, small, known, unit[turned], bin_ - reach):
+        if _only_optical(grey, small, known, unit[turned], float(bin_ - reach)):
             return score
     return 0.0
 

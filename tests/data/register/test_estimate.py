@@ -9,7 +9,7 @@ import pytest
 
 from osm.data.eight_bit import EightBit
 from osm.data.radiometry import Radiometry
-from osm.data.register.estimate import SearchRule, estimate_tie_points
+from osm.data.register.estimate import SearchRule, estimate_tie_points, false_alarms
 from osm.data.register.fit import fit_transform
 from osm.data.register.resample import Grid, Resampled
 from osm.data.register.structure import likeness, peak, structure
@@ -22,7 +22,7 @@ from osm.simulate.coast import draw_coast
 from osm.simulate.layouts import PAIR_RADIOMETRY
 from osm.simulate.view import draw_sar_view
 
-SIDE = 640
+SIDE = 1024
 TURN = np.radians(2)
 WARP = Matrix(
     np.array(
@@ -51,7 +51,7 @@ def sides() -> tuple[MemorySource, MemorySource]:
 def test_a_known_warp_is_found(sides: tuple[MemorySource, MemorySource]) -> None:
     sar, colour = sides
     seen, _ = Resampled(colour, WARP.inverse(), Grid(SIDE, SIDE)).read((0, 0, SIDE, SIDE))
-    rule = SearchRule(points=7)
+    rule = SearchRule(points=9)
     points = estimate_tie_points(sar, _source(seen), Matrix(np.eye(3)), where="x", rule=rule)
     fit = fit_transform(points, "affine", where="x", least_share=0.3)
     off = fit.transform(CHECK) - WARP(CHECK)
@@ -60,9 +60,18 @@ def test_a_known_warp_is_found(sides: tuple[MemorySource, MemorySource]) -> None
 
 
 def test_two_places_have_nothing_in_common(sides: tuple[MemorySource, MemorySource]) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
+    side = 320
+    noise = np.random.default_rng(0).integers(0, 255, (side, side, 3), dtype=np.uint8)
+    here = _source(sides[0].image.pixels[:side, :side])
+    rule = SearchRule(points=5, rotation_deg=0, scale=0)
     with pytest.raises(DataError, match="--tie-points"):
-        estimate_tie_points(sides[0], _source(noise), Matrix(np.eye(3)), where="x", rule=SearchRule(points=5))
+        estimate_tie_points(here, _source(noise), Matrix(np.eye(3)), where="x", rule=rule)
+
+
+def test_chance_is_told_from_agreement() -> None:
+    assert false_alarms(8, 25, 0.05) > 1
+    assert false_alarms(30, 100, 0.05) < 1e-4
+    assert false_alarms(20, 25, 0.05) < 1e-6
 
 
 def test_structure_does_not_depend_on_which_side_is_bright() -> None:
