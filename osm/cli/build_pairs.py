@@ -125,8 +125,8 @@ def build_pairs(
 ) -> None:
     """Register SAR and optical scenes, and cut them into pairs of patches in the QXS-SAROPT layout.
 
-    Every scene pair is brought onto the pixel grid of its SAR scene, cut, screened and written with a manifest, a
-    report and pictures for review. The folder appears when it is whole, or not at all.
+    Every scene pair is brought onto the pixel grid of its SAR scene, cut, and written with a manifest and a report;
+    with --screen also screened, with contact sheets. The folder appears when it is whole, or not at all.
     """
     from osm.data.build_pairs import build_pairs as build
     from osm.data.register.estimate import SearchRule

@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,10 +107,12 @@ def cut_scene(
         return _cut_block(scene, alignment, block, cutting, screening, base)
 
     candidates: list[Candidate] = []
-    for done, part in enumerate(in_turn(work, blocks, jobs)):
-        candidates += part
-        if progress is not None:
-            progress(done + 1, len(blocks))
+    # closed at once, so that no late writer meets a folder that is being removed
+    with closing(in_turn(work, blocks, jobs)) as parts:
+        for done, part in enumerate(parts):
+            candidates += part
+            if progress is not None:
+                progress(done + 1, len(blocks))
     candidates.sort(key=lambda candidate: (candidate.row, candidate.column))
     return candidates, dropped
 

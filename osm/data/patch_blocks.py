@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -50,7 +50,7 @@ def patch_blocks(region: int, box: Box, rule: CutRule) -> list[PatchBlock]:
     return found
 
 
-def in_turn(work: Callable[[Item], Found], items: Sequence[Item], jobs: int) -> Iterator[Found]:
+def in_turn(work: Callable[[Item], Found], items: Sequence[Item], jobs: int) -> Generator[Found, None, None]:
     """Results in the order of the items; some are always under way, and none is begun after an error."""
     with ThreadPoolExecutor(jobs) as pool:
         waiting: deque[Future[Found]] = deque()

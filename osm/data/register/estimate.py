@@ -26,7 +26,7 @@ _LEAST_TEMPLATE_PX = 96
 _SEARCH_PX = (24, 12)
 """How far is searched to each side at each level, and once more at the last."""
 
-_MOST_COARSE = 7
+_MOST_COARSE = 6
 _LEAST_PROMINENCE = 0.25
 _LEAST_KNOWN = 0.7
 _LEAST_POINTS = 8

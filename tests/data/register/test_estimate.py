@@ -48,6 +48,7 @@ def sides() -> tuple[MemorySource, MemorySource]:
     return _source(dark), _source(colour)
 
 
+@pytest.mark.timeout(900)  # ten seconds of two idle cores
 def test_a_known_warp_is_found(sides: tuple[MemorySource, MemorySource]) -> None:
     sar, colour = sides
     seen, _ = Resampled(colour, WARP.inverse(), Grid(SIDE, SIDE)).read((0, 0, SIDE, SIDE))
