@@ -39,7 +39,7 @@ class ScreenRule:
 
     sar_contrast: float = 0.15
     optical_texture: float = 2.5
-    seam: float = 0.75
+    seam: float = 0.7
     duplicate: float = 0.9
 
     def __post_init__(self) -> None:

@@ -75,7 +75,7 @@ def test_a_step_across_the_optical_patch_alone_is_a_seam(degrees: float) -> None
     rows, columns = np.indices((256, 256)) - 128
     side = columns * np.cos(np.radians(degrees)) + rows * np.sin(np.radians(degrees)) > 17
     seam = (ground + 20 * side[..., None]).astype(np.uint8)
-    assert seam_score(sar, seam) > 0.75
+    assert seam_score(sar, seam) > 0.7
     assert seam_score(sar, ground.astype(np.uint8)) < 0.3
     # what the SAR patch shows too is on the ground
     assert seam_score(np.where(side, sar // 2, sar), seam) == 0
