@@ -13,6 +13,7 @@ from osm.cli import certificate, data, match, simulate
 from osm.cli.card import card
 from osm.cli.compare import compare
 from osm.cli.demo import demo
+from osm.cli.detect import detect
 from osm.cli.doctor import doctor
 from osm.cli.export import export, import_
 from osm.cli.finetune import finetune
@@ -59,6 +60,7 @@ app.command("finetune")(finetune)
 app.command("probe")(probe)
 app.command("compare")(compare)
 app.command("report")(report)
+app.command("detect")(detect)
 app.command("export")(export)
 app.command("import")(import_)
 app.add_typer(certificate.app, name="certificate")

@@ -67,12 +67,16 @@ def find_place(info: RasterInfo) -> Place | None:
 
     def to_lonlat(ground: Points) -> Points:
         x, y = change.transform(ground[:, 0].tolist(), ground[:, 1].tolist())
-        return np.column_stack([x, y]).astype(np.float64).reshape(-1, 2)
+        degrees = np.column_stack([x, y]).astype(np.float64).reshape(-1, 2)
+        # a scene in degrees may go on beyond the 180th meridian
+        beyond = np.abs(degrees[:, 0]) > 180
+        degrees[beyond, 0] = (degrees[beyond, 0] + 180) % 360 - 180
+        return degrees
 
     place = Place(f"EPSG:{number}" if number else str(system.to_wkt()), to_ground, to_lonlat)
     corners = [[x, y] for x in (0, info.width_px) for y in (0, info.height_px)]
     degrees = place.lonlat(corners)
-    if not np.isfinite(degrees).all() or (np.abs(degrees) > [540, 90.000001]).any():
+    if not np.isfinite(degrees).all() or (np.abs(degrees[:, 1]) > 90.000001).any():
         raise _nowhere(info, f"corners outside of what {system.name} is for")
     return place
 

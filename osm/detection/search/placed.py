@@ -2,19 +2,68 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from osm.data.raster import RasterInfo
-from osm.detection.search.place import Place, acquired, measure
-from osm.detection.search.search import Detections
+from osm.data.raster import Raster, RasterInfo
+from osm.detection.search.inputs import SceneFile
+from osm.detection.search.order import Order
+from osm.detection.search.place import Place, Points, acquired, find_place, measure
+from osm.detection.search.runtime import Runtime
+from osm.detection.search.search import Detections, Progress, search_scene
 from osm.detection.search.ships import Ships
+from osm.detection.search.tables import IN_PIXELS, outlines
 from osm.errors import DataError
 
 if TYPE_CHECKING:
     from osm.data.land import LandMask
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """One scene's ships with what only the scene itself could tell.
+
+    Attributes:
+        ships: The ships.
+        rings: Their outlines on the ground, (N, 4, 2); None without a place.
+        found: The detections, with the overview.
+        notes: What a person has to know.
+    """
+
+    ships: Ships
+    rings: Points | None
+    found: Detections
+    notes: tuple[str, ...]
+
+
+def search_and_place(
+    runtime: Runtime, land: LandMask | None, order: Order, scene: SceneFile, progress: Progress
+) -> Placed:
+    """Search one scene; nothing is written.
+
+    Raises:
+        DataError: The scene cannot be read, or its coordinate system leads nowhere; the latter before the search.
+    """
+    with Raster(scene.path) as raster:
+        info = raster.info
+    place = find_place(info) if order.position else None
+    if land is not None:
+        need_place(info, place)
+    found = search_scene(runtime, scene.path, order.search, progress)
+    ships = place_ships(
+        found, place, scene_id=scene.scene_id, weights=order.weights, weights_sha256=order.weights_sha256
+    )
+    notes = list(found.levels.notes)
+    if place is None:
+        notes.append(IN_PIXELS if order.position else "places are in pixels, as asked")
+    if land is not None:
+        before = len(ships)
+        ships = remove_land(ships, land)
+        notes.append(f"{before - len(ships)} of {before} detections lay on land")
+    return Placed(ships, outlines(ships, place), found, tuple(notes))
 
 
 def place_ships(found: Detections, place: Place | None, *, scene_id: str, weights: Path, weights_sha256: str) -> Ships:

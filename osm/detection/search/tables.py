@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +60,9 @@ def outlines(ships: Ships, place: Place | None) -> Points | None:
     x1, y1, x2, y2 = ships.boxes_px.astype(np.float64).T
     corners = np.stack([np.stack(c, axis=-1) for c in ((x1, y1), (x1, y2), (x2, y2), (x2, y1))], axis=1)
     ring = place.lonlat(corners.reshape(-1, 2)).reshape(-1, 4, 2)
-    # across the 180th meridian a ring goes on beyond it: cut_at_180 makes two of it
-    ring[..., 0] = (
-        np.where((np.ptp(ring[..., 0], axis=1, keepdims=True) > 180) & (ring[..., 0] < 0), 360, 0) + ring[..., 0]
-    )
+    # a ring across the 180th meridian goes on beyond it: _polygon cuts it there
+    across = np.ptp(ring[..., 0], axis=1, keepdims=True) > 180
+    ring[..., 0] += np.where(across & (ring[..., 0] < 0), 360, 0)
     following = np.roll(ring, -1, axis=1)
     turn = (ring[..., 0] * following[..., 1] - following[..., 0] * ring[..., 1]).sum(axis=1)
     ring[turn < 0] = ring[turn < 0][:, ::-1]
@@ -138,7 +139,10 @@ def write_gpkg(path: Path, scenes: Sequence[tuple[Ships, Points | None]]) -> Non
                 )
                 frame = frame.astype(_TYPES)
                 kind = "Unknown" if name == "ships" else "Polygon"
-                pyogrio.write_dataframe(frame, temporary, layer=name, driver="GPKG", geometry_type=kind)
+                with warnings.catch_warnings():
+                    # pixels have no coordinate system, and shall have none
+                    warnings.filterwarnings("ignore", message="'crs' was not provided")
+                    pyogrio.write_dataframe(frame, temporary, layer=name, driver="GPKG", geometry_type=kind)
         except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FeatureError) as error:
             for rest in temporary.parent.glob(f"{temporary.name}-*"):
                 rest.unlink(missing_ok=True)
@@ -150,9 +154,8 @@ def write_gpkg(path: Path, scenes: Sequence[tuple[Ships, Points | None]]) -> Non
             ) from error
 
 
-_TYPES = {name: "float64" for name in COLUMNS if name not in ("scene", "ship", "crs", "acquired")} | dict.fromkeys(
-    ("scene", "crs", "acquired"), "string"
-)
+_TEXTS = ("scene", "crs", "acquired")
+_TYPES = {name: "string" if name in _TEXTS else "float64" for name in COLUMNS if name != "ship"}
 
 
 def _polygon(ring: Points) -> dict[str, Any]:
@@ -165,7 +168,7 @@ def _polygon(ring: Points) -> dict[str, Any]:
     for west, turn in ((-180, 0), (180, -360), (-540, 360)):
         part = shapely.intersection(whole, shapely.box(west, -90, west + 360, 90))
         if part.area > 0:
-            moved = shapely.orient_polygons(shapely.transform(part, lambda xy, turn=turn: xy + [turn, 0]))
+            moved = shapely.geometry.polygon.orient(shapely.transform(part, partial(np.add, [turn, 0])))
             parts.append([[[round(v, 7) for v in point] for point in moved.exterior.coords]])
     return {"type": "MultiPolygon", "coordinates": parts}
 

@@ -33,8 +33,8 @@ def test_utm(tmp_path: Path) -> None:
         place, np.asarray([[10, 20, 30, 25], [10, 20, 12, 50], [10, 20, 20, 21], [0, 0, 9, 9]])
     )
     # within the scale of UTM at its central meridian, 0.9996
-    np.testing.assert_allclose(length / 0.9996**-1, [200, 300, 100, 90], rtol=1e-4)
-    np.testing.assert_allclose(width / 0.9996**-1, [50, 20, 10, 90], rtol=1e-4)
+    np.testing.assert_allclose(length * 0.9996, [200, 300, 100, 90], rtol=1e-4)
+    np.testing.assert_allclose(width * 0.9996, [50, 20, 10, 90], rtol=1e-4)
     np.testing.assert_allclose(heading[:3], [90, 0, 90], atol=0.1)
     assert np.isnan(heading[3])
 
@@ -85,13 +85,13 @@ def test_no_place_and_places_that_lead_nowhere(tmp_path: Path) -> None:
     assert find_place(replace(plain, transform=np.asarray([[1.0, 0, 0], [0, -1, 0]]))) is None
     utm = info_of(tmp_path / "b.tif", **UTM)
     local = 'LOCAL_CS["yard",UNIT["metre",1]]'
-    with pytest.raises(DataError, match="leads nowhere.*--no-position"):
+    with pytest.raises(DataError, match=r"leads nowhere.*--no-position"):
         find_place(replace(utm, crs_wkt=local))
     far = np.asarray([[10, 0, 9e9], [0, -10, 9e9]])
     with pytest.raises(DataError, match="corners outside"):
         find_place(replace(utm, transform=far))
     line = np.asarray([[0, 0, 10, 50], [1, 0, 10, 50]], dtype=float)
-    with pytest.raises(DataError, match="pin nothing down|corners outside"):
+    with pytest.raises(DataError, match=r"pin nothing down|corners outside"):
         find_place(replace(utm, transform=None, gcps=line))
 
 
@@ -103,7 +103,7 @@ def test_no_place_and_places_that_lead_nowhere(tmp_path: Path) -> None:
         ("a.tif", {"TIFFTAG_DATETIME": "2020:05:06 07:08:09"}, "2020-05-06T07:08:09"),
         (
             "a.tif",
-            {"ACQUISITION_START_TIME": "2020-05-06T07:08:09.123456Z", "TIFFTAG_DATETIME": "x"},
+            {"ACQUISITION_START_TIME": "2020-05-06T07:08:09.12Z"},
             "2020-05-06T07:08:09Z",
         ),
         ("a.tif", {"TIFFTAG_DATETIME": "yesterday"}, None),

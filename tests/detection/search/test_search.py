@@ -99,7 +99,7 @@ def test_colour_is_refused_and_equal_bands_are_one(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="a colour image"):
         search_scene(SeeingRuntime(), path)
     write(path, np.stack([255 - gray, gray], axis=-1))
-    with pytest.raises(DataError, match="2 bands.*choose a polarisation with --band"):
+    with pytest.raises(DataError, match=r"2 bands.*choose a polarisation with --band"):
         search_scene(SeeingRuntime(), path)
     found = search_scene(SeeingRuntime(), path, SearchSettings(read=ReadSettings(band=2)))
     np.testing.assert_array_equal(by_place(found.boxes), by_place(ships))
