@@ -69,7 +69,7 @@ def find_place(info: RasterInfo) -> Place | None:
         x, y = change.transform(ground[:, 0].tolist(), ground[:, 1].tolist())
         degrees = np.column_stack([x, y]).astype(np.float64).reshape(-1, 2)
         # a scene in degrees may go on beyond the 180th meridian
-        beyond = np.abs(degrees[:, 0]) > 180
+        beyond = np.isfinite(degrees[:, 0]) & (np.abs(degrees[:, 0]) > 180)
         degrees[beyond, 0] = (degrees[beyond, 0] + 180) % 360 - 180
         return degrees
 

@@ -13,6 +13,7 @@ import torch
 from mmdet.structures import DetDataSample
 
 from osm.compat.device import pick_device
+from osm.compat.runner import quiet_log
 from osm.compat.scope import mmdet_scope
 from osm.detection.engines import find_engine
 from osm.detection.recipe import Recipe, recipe_from_settings
@@ -53,6 +54,7 @@ def load_detector(path: str | Path) -> tuple[Detector, Recipe]:
     recipe = recipe_from_settings(path, settings)
     engine = find_engine(recipe.engine, path)
     engine.check(recipe)
+    quiet_log()
     detector, _ = engine.build(recipe, seed=0, weights=None, min_coverage=1.0)
     # ultralytics' detector saves its network alone
     network = getattr(detector, "network", detector)
