@@ -142,4 +142,5 @@ def _value(key: int, kind: np.dtype[Any]) -> float:
 def _digit(keys: npt.NDArray[Any], level: int) -> npt.NDArray[np.int64]:
     """The ``level``-th 16 bits from above."""
     shift = 8 * keys.dtype.itemsize - (level + 1) * _DIGIT
-    return ((keys >> np.asarray(shift, dtype=keys.dtype)) & np.asarray(_BINS - 1, dtype=keys.dtype)).astype(np.int64)
+    digits = (keys >> np.asarray(shift, dtype=keys.dtype)) & np.asarray(_BINS - 1, dtype=keys.dtype)
+    return np.asarray(digits, dtype=np.int64)
