@@ -292,8 +292,6 @@ def peak_mb(folder: Path, side: int) -> float:
 
 
 def measure_peak(path: Path) -> None:
-    import resource
-
     from osm.detection.search import batch
     from osm.detection.search.inputs import SceneFile
     from osm.detection.search.order import Order
@@ -305,7 +303,9 @@ def measure_peak(path: Path) -> None:
         path.parent / f"{path.stem}_out",
     )
     assert outcomes[0].state == "searched", outcomes[0].error
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # not ru_maxrss, which a process takes over from the one that started it
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
 
 
 if __name__ == "__main__":
