@@ -145,9 +145,9 @@ def _report(outcomes: Sequence[Outcome], out: Path) -> None:
             empty = f", {outcome.empty:,} of them empty" if outcome.empty else ""
             typer.echo(f"{outcome.scene.scene_id}: {outcome.ships:,} ships in {outcome.tiles:,} windows{empty}{before}")
     if len(outcomes) > 1:
-        before = sum(outcome.state == "done" for outcome in whole)
+        earlier = sum(outcome.state == "done" for outcome in whole)
         typer.echo(
-            f"{len(outcomes):,} scenes: {len(whole) - before:,} searched, {before:,} searched before, "
+            f"{len(outcomes):,} scenes: {len(whole) - earlier:,} searched, {earlier:,} searched before, "
             f"{len(failed):,} failed; {sum(outcome.ships for outcome in whole):,} ships"
         )
     if whole:

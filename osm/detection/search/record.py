@@ -23,7 +23,7 @@ RECORD = ".detect.json"
 
 def read_done(folder: Path, scenes: Sequence[SceneFile]) -> list[tuple[Ships, Points | None]]:
     """The ships and outlines of scenes that are done, from their records; others are passed over."""
-    found = []
+    found: list[tuple[Ships, Points | None]] = []
     for scene in scenes:
         record = read_record(folder, scene)
         if record is not None:
