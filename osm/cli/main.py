@@ -13,6 +13,7 @@ from osm.cli import certificate, data, match, simulate
 from osm.cli.card import card
 from osm.cli.compare import compare
 from osm.cli.demo import demo
+from osm.cli.detect import detect
 from osm.cli.doctor import doctor
 from osm.cli.export import export, import_
 from osm.cli.finetune import finetune
@@ -61,6 +62,7 @@ app.command("probe")(probe)
 app.command("compare")(compare)
 app.command("report")(report)
 app.command("view")(view)
+app.command("detect")(detect)
 app.command("export")(export)
 app.command("import")(import_)
 app.add_typer(certificate.app, name="certificate")
