@@ -17,6 +17,16 @@ def make_standins(root: Path) -> None:
     _weights(here, root / "shared/data/weights")
 
 
+def make_large_standins(root: Path) -> None:
+    """Add the large ones, which only blocks of the slow tier name."""
+    here = root / "here"
+    _exports(here, ("bnn_r50", "resnet50"), ("bnn_darknet53", "darknet53"))
+    header = np.array([0, 2, 0, 32013312, 0], dtype="<i4")  # version 0.2, images seen as int64
+    values = np.random.default_rng(0).uniform(0.5, 1.0, size=40_620_640).astype("<f4")
+    with (here / "darknet53.conv.74").open("wb") as stream:
+        stream.write(header.tobytes() + values.tobytes())
+
+
 def _scene_pairs(folder: Path, count: int) -> None:
     import tifffile
 
@@ -40,20 +50,16 @@ def _data_sets(folder: Path, ssdd_train: Path) -> None:
     simulate_scenes(ssdd_train, count=24, seed=5, layout="ssdd", **size)
     for root in (folder / "SSDD", ssdd_train):
         images = next(path for path in (root / "JPEGImages", *root.glob("**/JPEGImages")) if path.is_dir())
-        names = sorted(path.stem for path in images.iterdir())
         lists = images.parent / "ImageSets/Main"
-        lists.mkdir(parents=True, exist_ok=True)
-        (lists / "train.txt").write_text("\n".join(names[:20]) + "\n")
-        (lists / "val.txt").write_text("\n".join(names[20:]) + "\n")
+        # the docs score on val, which is a part of the official training images
+        train = (lists / "train.txt").read_text().split()
+        (lists / "train.txt").write_text("\n".join(train[:-4]) + "\n")
+        (lists / "val.txt").write_text("\n".join(train[-4:]) + "\n")
 
 
 def _weights(here: Path, shared: Path) -> None:
     import torch
     import torchvision
-
-    from osm.transfer.architectures import build_backbone
-    from osm.transfer.card import Card, InputContract
-    from osm.transfer.export import export_backbone
 
     torch.manual_seed(0)
     shared.mkdir(parents=True)
@@ -62,12 +68,15 @@ def _weights(here: Path, shared: Path) -> None:
     # as the file that it stands for: without the 3×3 convolutions of the last stage
     partial = {name: value for name, value in published.items() if not name.startswith("layer4.") or "down" in name}
     torch.save(partial, shared / "resnet18_imagenet1k-v1_partial.pth")
-    for folder, name in (("bnn_r18", "resnet18"), ("bnn_r50", "resnet50"), ("bnn_darknet53", "darknet53")):
+    _exports(here, ("bnn_r18", "resnet18"))
+
+
+def _exports(here: Path, *wanted: tuple[str, str]) -> None:
+    from osm.transfer.architectures import build_backbone
+    from osm.transfer.card import Card, InputContract
+    from osm.transfer.export import export_backbone
+
+    for folder, name in wanted:
         path = here / "work_dirs" / folder / "sar_backbone.safetensors"
         path.parent.mkdir(parents=True)
         export_backbone(path, build_backbone(name), Card(name, InputContract.of(name)))
-    rng = np.random.default_rng(0)
-    header = np.array([0, 2, 0, 32013312, 0], dtype="<i4")  # version 0.2, images seen as int64
-    values = rng.uniform(0.5, 1.0, size=40_620_640).astype("<f4")
-    with (here / "darknet53.conv.74").open("wb") as stream:
-        stream.write(header.tobytes() + values.tobytes())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import Block, read_blocks
-from tests.docs.standins import make_standins
+from tests.docs.standins import make_large_standins, make_standins
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(["README.md", *(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))])
@@ -47,8 +47,13 @@ def standins(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.fixture
-def reader(standins, tmp_path) -> Path:
+@pytest.fixture(scope="session")
+def all_standins(standins) -> Path:
+    make_large_standins(standins)
+    return standins
+
+
+def reader(standins: Path, tmp_path: Path) -> Path:
     """The folder of a reader: a checkout's configs and tools, and data of the names in the docs."""
     shutil.copytree(standins, tmp_path / "reader", symlinks=True, copy_function=os.link)
     here = tmp_path / "reader/here"
@@ -58,15 +63,15 @@ def reader(standins, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if _has(page, slow=False)])
-def test_quick_blocks_run_on_simulated_data(page, reader):
-    run_page(page, reader, slow=False)
+def test_quick_blocks_run_on_simulated_data(page, standins, tmp_path):
+    run_page(page, reader(standins, tmp_path), slow=False)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("page", [page for page in PAGES if _has(page, slow=True)])
-def test_all_blocks_run_on_simulated_data(page, reader):
-    run_page(page, reader, slow=True)
+def test_all_blocks_run_on_simulated_data(page, all_standins, tmp_path):
+    run_page(page, reader(all_standins, tmp_path), slow=True)
 
 
 def run_page(page: str, here: Path, *, slow: bool) -> None:
