@@ -34,7 +34,7 @@ format: $(STAMP) ## put the code into the one format, and mend what the linter c
 	$(BIN)/ruff format .
 
 docs: $(STAMP) ## the site of the documentation, strictly, into build/site
-	@$(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	echo "file://$$PWD/build/site/index.html"
 
 dist: $(STAMP) ## wheel and sdist into dist/

@@ -25,20 +25,24 @@ STRONG = re.compile(r"\b(A?GPL|GNU (Affero )?General|SSPL|EUPL)", re.IGNORECASE)
 PAGE = Path(__file__).resolve().parents[2] / "docs/licences.md"
 HEAD = """# Licences
 
-OSM-SSD is under Apache-2.0. This page lists what is installed with it, with the versions of `constraints.txt`, as each package's metadata
-say. It is written by `python -m tests.packaging.licences > docs/licences.md`, and a test holds it against what is installed.
+OSM-SSD is under Apache-2.0. This page lists what is installed with it, with the versions of `constraints.txt`, as
+each package's metadata say. It is written by `python -m tests.packaging.licences > docs/licences.md`, and a test
+holds it against what is installed.
 
-**AGPL-3.0 comes with the extra `ultralytics` alone.** Nothing else here needs it, no module imports it unless a config or an option asks
-for it, and a test imports every module with it absent. Whoever passes on, or serves over a network, something that is built on it is bound by its terms
-([YOLOv3u](yolov3u.md)). MPL-2.0, as of `certifi`, binds changes to those files and nothing that uses them.
+**AGPL-3.0 comes with the extra `ultralytics` alone.** Nothing else here needs it, no module imports it unless a
+config or an option asks for it, and a test imports every module with it absent. Whoever passes on, or serves over a
+network, something that is built on it is bound by its terms ([YOLOv3u](yolov3u.md)). MPL-2.0, as of `certifi`, binds
+changes to those files and nothing that uses them.
 
-**NVIDIA's libraries** are proprietary and come with PyTorch's wheels for Linux; their terms allow use and redistribution with an application. A PyTorch
-built for CPUs brings none of them.
+**NVIDIA's libraries** are proprietary and come with PyTorch's wheels for Linux; their terms allow use and
+redistribution with an application. A PyTorch built for CPUs brings none of them.
 
-**Wheels carry libraries of their own**, whose terms stand in the licence files inside each package and not in this table: OpenCV's carry FFmpeg and
-NumPy's and SciPy's GCC's runtime, under LGPL-2.1 or GPL with its runtime exception; shapely's carry GEOS, under LGPL-2.1.
+**Wheels carry libraries of their own**, whose terms stand in the licence files inside each package and not in this
+table: OpenCV's carry FFmpeg and NumPy's and SciPy's GCC's runtime, under LGPL-2.1 or GPL with its runtime exception;
+shapely's carry GEOS, under LGPL-2.1.
 
-**Data and weights have terms of their own**: those of QXS-SAROPT, AIR-SARShip, SSDD, HRSID, DOTA and of published ImageNet weights are their authors'.
+**Data and weights have terms of their own**: those of QXS-SAROPT, AIR-SARShip, SSDD, HRSID, DOTA and of published
+ImageNet weights are their authors'.
 """
 
 

@@ -25,6 +25,8 @@ CODE = """
 import importlib, json, pkgutil, sys
 sys.modules.update(dict.fromkeys(json.loads(sys.argv[1])))  # importing one of them fails
 import osm
+from osm.compat.operators import ensure_operators
+ensure_operators()  # as whoever imports a backbone does first
 names = [entry.name for entry in pkgutil.walk_packages(osm.__path__, "osm.")]
 faults = {}
 for name in names:
