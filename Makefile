@@ -42,9 +42,9 @@ dist: $(STAMP) ## wheel and sdist into dist/
 	$(BIN)/python -m hatchling build -t sdist -t wheel
 	ls -1 dist
 
-audit: $(STAMP) ## known vulnerabilities (asks a database on the network) and licences of all that is installed
+audit: $(STAMP) ## licences of what is installed; known vulnerabilities of constraints.txt (asks a database on the network)
 	@$(BIN)/pytest tests/packaging/test_licences.py
-	$(BIN)/pip-audit --skip-editable
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 clean: ## remove .venv and all caches (work_dirs stays)
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
