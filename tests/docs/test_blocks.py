@@ -67,6 +67,7 @@ def reader(page: str, standins: Path, tmp_path: Path) -> Path:
     return here
 
 
+@pytest.mark.timeout(1200)  # many short processes: seconds each where nothing else runs
 @pytest.mark.parametrize("page", [page for page in PAGES if _has(page, slow=False)])
 def test_quick_blocks_run_on_simulated_data(page, standins, tmp_path):
     run_page(page, reader(page, standins, tmp_path), slow=False)

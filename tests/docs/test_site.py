@@ -10,10 +10,13 @@ from importlib.util import find_spec
 
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    any(find_spec(name) is None for name in ("mkdocs", "material", "mkdocstrings_handlers")),
-    reason="mkdocs-material or mkdocstrings[python] is not installed: pip install 'osm-ssd[docs]'",
-)
+pytestmark = [
+    pytest.mark.timeout(1200),
+    pytest.mark.skipif(
+        any(find_spec(name) is None for name in ("mkdocs", "material", "mkdocstrings_handlers")),
+        reason="mkdocs-material or mkdocstrings[python] is not installed: pip install 'osm-ssd[docs]'",
+    ),
+]
 #: Elements that a browser fetches by itself, and the attribute that says from where.
 FETCHED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "object": "data"}
 

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 #: What the extras of pyproject.toml bring that nothing in the core's dependencies brings too.
 EXTRAS = (
     "ensemble_boxes",
@@ -38,6 +40,7 @@ print(json.dumps([len(names), faults]))
 """
 
 
+@pytest.mark.timeout(1200)
 def test_every_module_imports_without_any_extra():
     command = [sys.executable, "-c", CODE, json.dumps(EXTRAS)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
