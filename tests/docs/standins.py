@@ -11,7 +11,7 @@ def make_standins(root: Path) -> None:
     """Fill ``root`` with them: ``here`` is where commands are typed, ``shared`` lies beside it."""
     here = root / "here"
     here.mkdir(parents=True)
-    _scene_pairs(here / "scenes", count=2)
+    _scene_pairs(here / "scenes", count=12)  # enough for one full batch of the shipped configs
     _scene_pairs(root / "shared/data/sentinel-pairs", count=4)
     _data_sets(here / "data", root / "shared/data/ssdd-train")
     _weights(here, root / "shared/data/weights")
