@@ -44,8 +44,8 @@ def _data_sets(folder: Path, ssdd_train: Path) -> None:
 
     size = {"width_px": 256, "height_px": 256}
     simulate_pairs(folder / "QXS", count=24, seed=1)
-    simulate_scenes(folder / "AIR-SARShip-1.0", count=8, seed=3, **size)
-    simulate_scenes(folder / "SSDD", count=24, seed=4, layout="ssdd", **size)
+    simulate_scenes(folder / "AIR-SARShip-1.0", count=14, seed=3, **size)
+    simulate_scenes(folder / "SSDD", count=60, seed=4, layout="ssdd", **size)
     (folder / "ssdd").symlink_to("SSDD")
     simulate_scenes(ssdd_train, count=24, seed=5, layout="ssdd", **size)
     for root in (folder / "SSDD", ssdd_train):
