@@ -44,6 +44,7 @@ dist: $(STAMP) ## wheel and sdist into dist/
 
 audit: $(STAMP) ## licences of what is installed; known vulnerabilities of constraints.txt (asks a database on the network)
 	@$(BIN)/pytest tests/packaging/test_licences.py
+	$(PIP) pip-audit
 	$(BIN)/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 clean: ## remove .venv and all caches (work_dirs stays)
