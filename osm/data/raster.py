@@ -18,7 +18,7 @@ from osm.errors import DataError, EnvironmentProblem
 #: Formats that are opened. What points at other files or at the network (VRT, WMS, /vsicurl/ …) is not among them.
 DRIVERS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "ENVI", "NITF", "HFA")
 #: GDAL's cache of decoded blocks: memory must not grow with the scene.
-CACHE_BYTES = 64 * 2**20
+CACHE_BYTES = 32 * 2**20
 _KINDS = "a scene as GeoTIFF, PNG, JPEG, JPEG 2000, ENVI, NITF or IMG"
 
 
