@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from osm.data.pointers import refuse_pointers
 from osm.errors import DataError, EnvironmentProblem
 
 Points = npt.NDArray[np.float64]
@@ -75,10 +76,13 @@ class LandMask:
         if not path.exists():
             raise DataError(path, found="no such file", expected=_EXPECTED, mend="check the path")
         cls.needs()
+        refuse_pointers(path)
         import pyogrio
         import pyproj
         import shapely
 
+        # a GML's schema is not fetched from wherever the file says
+        pyogrio.set_gdal_config_options({"GML_DOWNLOAD_SCHEMA": False, "CPL_VSIL_CURL_ALLOWED_FILENAME": "none"})
         try:
             layers = pyogrio.list_layers(path)
             if len(layers) > 1:
