@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from osm.errors import DataError
@@ -35,6 +37,20 @@ def refuse_pointers(path: Path) -> None:
                 expected="a file with the shapes in it",
                 mend="write the shapes to a file of their own, for example with ogr2ogr land.gpkg",
             )
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """Where to read a vector file so that nothing is written beside it: GDAL keeps what it learned of a GML there."""
+    head = b"" if path.is_dir() else next(_heads(path))[1]
+    if b"<" not in head[:8] or b"<kml" in head.lower():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="osm-land-") as folder:
+        for file in (path, path.with_suffix(".xsd"), path.with_suffix(".gfs")):
+            if file.is_file():
+                (Path(folder) / file.name).symlink_to(file.resolve())
+        yield Path(folder) / path.name
 
 
 def _heads(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -62,3 +62,19 @@ def test_files_with_shapes_in_them_are_read_as_before(tmp_path: Path, suffix: st
         for file in folder.iterdir():
             archive.write(file, file.name)
     refuse_pointers(tmp_path / "land.zip")
+
+
+def test_nothing_is_written_beside_a_gml(tmp_path: Path) -> None:
+    SQUARE.to_file(tmp_path / "land.gml")
+    (tmp_path / "land.xsd").unlink()  # without it GDAL makes a schema of its own, and keeps it
+    before = sorted(tmp_path.iterdir())
+    assert len(LandMask.open(tmp_path / "land.gml")) == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("content", [b"\x00\x01junk", b'{"type": "FeatureColl', b""])
+def test_no_vector_file_at_all_is_one_plain_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "land.geojson").write_bytes(content)
+    with pytest.raises(DataError, match="a file of no such format") as caught:
+        LandMask.open(tmp_path / "land.geojson")
+    assert "driver" not in str(caught.value)
