@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from osm.data.pointers import aside, refuse_pointers
 from osm.errors import DataError, EnvironmentProblem
 
 Points = npt.NDArray[np.float64]
@@ -75,30 +76,39 @@ class LandMask:
         if not path.exists():
             raise DataError(path, found="no such file", expected=_EXPECTED, mend="check the path")
         cls.needs()
+        refuse_pointers(path)
         import pyogrio
         import pyproj
         import shapely
 
+        # a GML's schema is not fetched from wherever the file says
+        pyogrio.set_gdal_config_options({"GML_DOWNLOAD_SCHEMA": False, "CPL_VSIL_CURL_ALLOWED_FILENAME": "none"})
         try:
-            layers = pyogrio.list_layers(path)
-            if len(layers) > 1:
-                names = ", ".join(map(str, layers[:5, 0]))
-                raise DataError(
-                    path, found=f"{len(layers)} layers ({names})", expected="one", mend="write the land to its own file"
-                )
-            stated = pyogrio.read_info(path)["crs"]
-            system = pyproj.CRS.from_user_input(stated) if stated else None
-            if system is None:
-                raise DataError(
-                    path,
-                    found="no coordinate system",
-                    expected="a file that names one",
-                    mend="name it, for example with ogr2ogr -a_srs EPSG:4326",
-                )
-            box = None if bounds is None else _bounds_in(system, bounds)
-            _, _, found, _ = pyogrio.raw.read(path, columns=[], bbox=box, force_2d=True)
+            with aside(path) as readable:
+                layers = pyogrio.list_layers(readable)
+                if len(layers) > 1:
+                    names = ", ".join(map(str, layers[:5, 0]))
+                    raise DataError(
+                        path,
+                        found=f"{len(layers)} layers ({names})",
+                        expected="one",
+                        mend="write the land to its own file",
+                    )
+                stated = pyogrio.read_info(readable)["crs"]
+                system = pyproj.CRS.from_user_input(stated) if stated else None
+                if system is None:
+                    raise DataError(
+                        path,
+                        found="no coordinate system",
+                        expected="a file that names one",
+                        mend="name it, for example with ogr2ogr -a_srs EPSG:4326",
+                    )
+                box = None if bounds is None else _bounds_in(system, bounds)
+                _, _, found, _ = pyogrio.raw.read(readable, columns=[], bbox=box, force_2d=True)
         except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyproj.exceptions.CRSError) as error:
-            raise DataError(path, found=f"nothing readable ({error})", expected=_EXPECTED, mend="check it") from error
+            raise DataError(
+                path, found=f"nothing readable ({_said(error, path)})", expected=_EXPECTED, mend="check it"
+            ) from error
         shapes = shapely.get_parts(shapely.from_wkb(found, on_invalid="ignore"))
         areas = shapes[np.isin(shapely.get_type_id(shapes), (3, 6))]
         if not len(areas) and (bounds is None or len(shapes)):
@@ -202,6 +212,12 @@ class LandMask:
             box = shapely.box(west - aside + turn, south - up, east + aside + turn, north + up)
             found.append(self._coast.geometries[self._coast.query(box)])
         return np.concatenate(found)
+
+
+def _said(error: Exception, path: Path) -> str:
+    """What GDAL says, without advice on GDAL's own commands."""
+    text = str(error).partition("; It might help")[0]
+    return "a file of no such format" if "not recognized as being" in text else text.replace(str(path), "it")[:160]
 
 
 def _pieces(polygons: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:

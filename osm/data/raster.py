@@ -184,6 +184,8 @@ def _numpy_name(name: str) -> str:
 def _broken(path: Path, error: BaseException, part: str = "") -> DataError:
     cause = error.__cause__ or error
     text = " ".join(str(cause).replace(str(path.resolve()), "it").replace(str(path), "it").split())[:160]
+    if "not recognized as being in a supported" in text:
+        text = "an empty file" if path.stat().st_size == 0 else "a file that is none of these by its content"
     return DataError(
         path,
         found=f"{part}{text or type(error).__name__}",

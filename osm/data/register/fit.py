@@ -117,6 +117,8 @@ def fit_transform(
     chosen = points.take(used)
     if min(spread_ratio(chosen.sar), spread_ratio(chosen.optical)) < LEAST_SPREAD:
         raise _on_a_line(where, f"that the {len(chosen)} tie points that agree lie on a line")
+    if kind == "projective" and _hangs_on_one(chosen):
+        raise _on_a_line(where, f"that all but one of the {len(chosen)} tie points that agree lie on a line")
     transform = solve(chosen, kind, limits)
     left_out = np.full((len(points), 2), np.nan)
     left_out[used] = leave_one_out(chosen, kind, limits)
@@ -153,6 +155,16 @@ def leave_one_out(points: TiePoints, kind: str, bounds: Floats) -> Floats:
         if min(spread_ratio(rest.sar), spread_ratio(rest.optical)) >= LEAST_SPREAD:
             found[number] = residuals(solve(rest, kind, bounds), points.take(np.array([number])))[0]
     return found
+
+
+def _hangs_on_one(points: TiePoints) -> bool:
+    """Whether without some point the others lie on a line: then many projective transforms fit all of them."""
+    everything = np.arange(len(points))
+    for number in range(len(points)):
+        rest = points.take(everything[everything != number])
+        if min(spread_ratio(rest.sar), spread_ratio(rest.optical)) < LEAST_SPREAD:
+            return True
+    return False
 
 
 def _on_a_line(where: str | Path, found: str) -> DataError:

@@ -12,7 +12,7 @@ from osm.detection.search.placed import search_and_place
 from osm.detection.search.record import RECORD, files_there, key_of, outcome_of, read_record, record_of
 from osm.detection.search.runtime import open_runtime
 from osm.detection.search.search import Progress
-from osm.detection.search.writing import write_scene
+from osm.detection.search.writing import write_scene, writing
 from osm.errors import ConfigError, OSMError
 from osm.files import exclusive, read_json, write_json, write_sealed
 
@@ -94,7 +94,8 @@ def _run_here(
             )
             files = write_scene(folder, placed, order.formats)
             record = record_of(order, scene, placed, files)
-            write_sealed(folder / f"{scene.scene_id}{RECORD}", record)
+            with writing(folder / f"{scene.scene_id}{RECORD}"):
+                write_sealed(folder / f"{scene.scene_id}{RECORD}", record)
         except Exception as error:  # noqa: BLE001  (one scene must not stop the rest; it is kept, and reported)
             outcome = Outcome(scene, "failed", error=said(error))
             trace = "" if isinstance(error, OSMError) else traceback.format_exc()

@@ -129,7 +129,10 @@ def _of_folder(folder: Path) -> list[Path]:
     found = sorted(
         path
         for path in (inner.iterdir() if inner.is_dir() else ())
-        if path.suffix.lower() in SCENE_SUFFIXES and path.is_file() and not path.name.startswith(".")
+        if path.suffix.lower() in SCENE_SUFFIXES
+        # a link to nowhere is a broken scene, to be reported and not passed over
+        and (path.is_file() or (path.is_symlink() and not path.exists()))
+        and not path.name.startswith(".")
     )
     if not found:
         raise DataError(

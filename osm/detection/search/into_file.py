@@ -12,8 +12,8 @@ from osm.detection.search.order import Order, Outcome, Run, open_land
 from osm.detection.search.placed import search_and_place
 from osm.detection.search.record import read_done
 from osm.detection.search.runtime import open_runtime
-from osm.detection.search.writing import write_one, write_tables
-from osm.errors import ConfigError, DataError
+from osm.detection.search.writing import write_one, write_tables, writing
+from osm.errors import ConfigError
 
 #: Of the folder beside the file that keeps finished scenes of several, after the file's name.
 SCENES = ".scenes"
@@ -49,7 +49,7 @@ def run_into_file(
         raise ConfigError(
             out, found="a file that is there already", expected="a new one", mend="choose another, or give --overwrite"
         )
-    try:
+    with writing(out):
         if several:
             outcomes = run_batch(replace(order, formats=()), scenes, kept, run)
             if any(outcome.state != "failed" for outcome in outcomes):
@@ -59,12 +59,5 @@ def run_into_file(
             open_runtime(order.weights, order.device), open_land(order), order, scenes[0], run.progress
         )
         write_one(out, kind, placed)
-    except OSError as error:
-        raise DataError(
-            out,
-            found=f"a file that cannot be written ({error.strerror or error})",
-            expected="room on the disk, and a folder that can be written to",
-            mend="make room or choose another --out, and run it again",
-        ) from error
     found = placed.found
     return [Outcome(scenes[0], "searched", len(placed.ships), found.tiles, found.empty, placed.notes)]

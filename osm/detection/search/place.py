@@ -148,6 +148,7 @@ def _by_transform(transform: Points) -> Callable[[Points], Points]:
 
 
 def _by_points(info: RasterInfo) -> Callable[[Points], Points]:
+    import rasterio
     from rasterio.control import GroundControlPoint
     from rasterio.transform import GCPTransformer
 
@@ -157,7 +158,8 @@ def _by_points(info: RasterInfo) -> Callable[[Points], Points]:
         if not len(pixels):
             return np.empty((0, 2))
         # a polynomial misses the points of a Sentinel-1 product; a thin plate spline goes through each
-        with GCPTransformer(pinned, tps=len(pinned) >= _MANY_POINTS) as transformer:
+        # within Env GDAL's messages become errors of ours alone; outside they go to the terminal beside them
+        with rasterio.Env(), GCPTransformer(pinned, tps=len(pinned) >= _MANY_POINTS) as transformer:
             x, y = transformer.xy(pixels[:, 1].tolist(), pixels[:, 0].tolist(), offset="ul")
         return np.column_stack([x, y]).astype(np.float64)
 

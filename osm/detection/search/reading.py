@@ -171,6 +171,11 @@ class SceneReader:
                 expected="positive values for the radiometry max of the weights",
                 mend="if these are decibels, convert them to amplitudes or give --radiometry percentile",
             )
+        if how.kind in ("percentile", "minmax") and not any("decibels" in note for note in notes) and -low > abs(high):
+            notes.append(
+                f"values from {low:.3g} to {high:.3g} are taken as they are; if these are decibels and the detector "
+                "was trained on amplitudes, it may find nothing in them: convert the scene to amplitudes first"
+            )
         return Levels(how, low, high, tuple(notes))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -28,6 +29,7 @@ COLUMNS = (
 def rows(ships: Ships) -> list[dict[str, Any]]:
     """One row a ship, by ``COLUMNS``; what is not known is None."""
     found = []
+    digits = _digits(ships.crs)
     for i in range(len(ships)):
         x1, y1, x2, y2 = (round(float(value), 3) for value in ships.boxes_px[i])
         found.append(
@@ -37,8 +39,8 @@ def rows(ships: Ships) -> list[dict[str, Any]]:
                 "score": round(float(ships.scores[i]), 6),
                 "lon": _at(ships.lonlat, (i, 0), 7),
                 "lat": _at(ships.lonlat, (i, 1), 7),
-                "x": _at(ships.projected, (i, 0), 7 if ships.crs == "EPSG:4326" else 2),
-                "y": _at(ships.projected, (i, 1), 7 if ships.crs == "EPSG:4326" else 2),
+                "x": _at(ships.projected, (i, 0), digits),
+                "y": _at(ships.projected, (i, 1), digits),
                 "crs": ships.crs,
                 "length_m": _at(ships.length_m, i, 1),
                 "width_m": _at(ships.width_m, i, 1),
@@ -171,6 +173,19 @@ def _polygon(ring: Points) -> dict[str, Any]:
             moved = shapely.geometry.polygon.orient(shapely.transform(part, partial(np.add, [turn, 0])))
             parts.append([[[round(v, 7) for v in point] for point in moved.exterior.coords]])
     return {"type": "MultiPolygon", "coordinates": parts}
+
+
+def _digits(crs: str | None) -> int:
+    """Decimals of a coordinate that hold a centimetre, whatever its unit."""
+    if crs is None:
+        return 2
+    import pyproj
+
+    system = pyproj.CRS.from_user_input(crs)
+    if system.is_geographic:
+        return 7
+    unit_m = system.axis_info[0].unit_conversion_factor if system.axis_info else 1.0
+    return 2 + max(0, round(math.log10(unit_m or 1.0)))
 
 
 def _at(values: Points | None, index: Any, digits: int) -> float | None:

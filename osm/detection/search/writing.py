@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from osm.detection.search.coco_file import coco_record
@@ -12,7 +13,26 @@ from osm.detection.search.place import Points
 from osm.detection.search.placed import Placed
 from osm.detection.search.ships import Ships
 from osm.detection.search.tables import write_csv, write_geojson, write_gpkg
+from osm.errors import DataError
 from osm.files import write_json
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Name the file or folder that is written, which the system's own error on a full disk does not.
+
+    Raises:
+        DataError: It cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            path,
+            found=f"that it cannot be written ({error.strerror or error})",
+            expected="room on the disk, and a folder that can be written to",
+            mend="make room or choose another --out, and run it again",
+        ) from error
 
 
 def write_scene(folder: Path, placed: Placed, formats: Sequence[str]) -> list[str]:
@@ -20,7 +40,8 @@ def write_scene(folder: Path, placed: Placed, formats: Sequence[str]) -> list[st
     names = []
     for kind in formats:
         path = folder / f"{placed.ships.scene_id}{FORMATS[kind]}"
-        write_one(path, kind, placed)
+        with writing(path):
+            write_one(path, kind, placed)
         names.append(path.name)
     return names
 

@@ -127,3 +127,13 @@ def test_a_piecewise_warp_goes_on_outside_its_points() -> None:
 def test_the_jacobian_of_a_matrix_is_its_linear_part() -> None:
     found = jacobian(AFFINE, CHECK)
     np.testing.assert_allclose(found, np.broadcast_to(AFFINE.matrix[:2, :2], found.shape), atol=1e-9)
+
+
+@pytest.mark.parametrize("on_the_line", [3, 19])
+def test_all_but_one_on_a_line_make_no_projective_transform(on_the_line: int) -> None:
+    along = np.linspace(100, 900, on_the_line)
+    sar = np.vstack([np.column_stack([along, along]), [[300.0, 700.0]]])
+    points = TiePoints.of(sar, sar + np.array([20.0, 5.0]))
+    with pytest.raises(DataError, match=r"all but one of the .* lie on a line"):
+        fit_transform(points, "projective", where="x.csv")
+    assert fit_transform(points, "affine", where="x.csv").rmse_px < 1e-6

@@ -68,3 +68,11 @@ def test_formats() -> None:
     for text in ("csv,shp", ","):
         with pytest.raises(ConfigError, match="--formats"):
             parse_formats(text)
+
+
+def test_a_link_to_nowhere_is_a_broken_scene_and_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(b"")
+    (tmp_path / "b.tif").symlink_to("nowhere")
+    (tmp_path / "folder.tif").mkdir()
+    (tmp_path / "to_folder.tif").symlink_to("folder.tif")
+    assert [scene.scene_id for scene in gather_scenes([tmp_path])] == ["a", "b"]

@@ -112,3 +112,12 @@ def test_no_place_and_places_that_lead_nowhere(tmp_path: Path) -> None:
 )
 def test_time(name: str, tags: dict[str, str], expected: str | None) -> None:
     assert acquired(Path("scenes") / name, tags) == expected
+
+
+def test_control_points_that_pin_nothing_down_are_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    line = np.asarray([[10.0 * i, 10.0 * i, 10 + i / 1000, 50 + i / 1000] for i in range(6)])
+    info = replace(info_of(tmp_path / "a.tif", **UTM), transform=None, gcps=line)
+    with pytest.raises(DataError, match="6 ground control points that pin nothing down"):
+        find_place(info)
+    # GDAL writes past Python, beside the one line of the error
+    assert capfd.readouterr().err == ""

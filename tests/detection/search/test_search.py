@@ -70,6 +70,14 @@ def test_weights_of_8_bit_images_take_deeper_scenes_and_say_so(tmp_path: Path) -
         search_scene(SeeingRuntime(), tmp_path / "a.tif", SearchSettings(read=ReadSettings(radiometry="none")))
 
 
+def test_decibels_that_the_weights_may_never_have_seen_are_named(tmp_path: Path) -> None:
+    image = np.random.default_rng(1).uniform(-30, -5, (70, 70)).astype(np.float32)
+    found = search_scene(SeeingRuntime("percentile:1,99"), write(tmp_path / "a.tif", image))
+    assert "convert the scene to amplitudes first" in found.levels.notes[-1]
+    found = search_scene(SeeingRuntime("percentile:1,99"), write(tmp_path / "b.tif", image + 40))
+    assert found.levels.notes == ()
+
+
 def test_windows_without_a_measurement_are_left_out(tmp_path: Path) -> None:
     image = paint(ships_in(np.random.default_rng(1), 260, 64, count=5), 260, 64, "float32")
     image[:, :130] = np.nan

@@ -53,6 +53,28 @@ def test_geojson_is_read_by_gdal_and_lies_where_the_scene_says(tmp_path: Path) -
     np.testing.assert_allclose(frame["length_m"], [200, 300, 90], rtol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("crs", "pixel", "upper_left"),
+    [
+        ("EPSG:4258", 1e-4, (10.0, 50.0)),
+        ("+proj=longlat +ellps=bessel +no_defs", 1e-4, (10.0, 50.0)),
+        ("+proj=utm +zone=33 +datum=WGS84 +units=km", 0.01, (500.0, 5000.0)),
+        ("EPSG:32633", 10.0, (500000.0, 5000000.0)),
+    ],
+)
+def test_coordinates_keep_a_centimetre_in_any_unit(
+    tmp_path: Path, crs: str, pixel: float, upper_left: tuple[float, float]
+) -> None:
+    place = rasterio.Affine(pixel, 0, upper_left[0], 0, -pixel, upper_left[1])
+    ships, _ = found_in(tmp_path / "a.tif", crs=crs, transform=place)
+    write_csv(tmp_path / "a.csv", [ships])
+    with (tmp_path / "a.csv").open() as stream:
+        table = list(csv.DictReader(stream))
+    written = np.asarray([[float(row["x"]), float(row["y"])] for row in table])
+    # a ten-thousandth of a degree is 10 m, as the other pixels are
+    np.testing.assert_allclose(written, ships.projected, rtol=0, atol=0.006 * pixel / 10)
+
+
 def test_a_scene_without_a_place_is_plainly_in_pixels(tmp_path: Path) -> None:
     ships, rings = found_in(tmp_path / "a.tif")
     write_geojson(tmp_path / "a.geojson", [(ships, rings)])
