@@ -60,13 +60,13 @@ def inspect(
 
     First-layer filters, CKA stage by stage, activation maps and, with --pairs, embeddings: as PNG and on one HTML page.
     """
+    from osm.compat.device import pick_device
     from osm.detection.arms import imagenet_weights
     from osm.detection.starts import MIN_COVERAGE, parse_start
     from osm.matching.inspection.arms import Asked, find_architecture
     from osm.matching.inspection.inspection import Wanted
     from osm.matching.inspection.inspection import inspect as look
     from osm.matching.inspection.page import refuse_earlier, write_inspection
-    from osm.matching.matcher import pick_device
 
     refuse_earlier(out, overwrite=overwrite)
     inits = [parse_start(text) for text in dict.fromkeys(weights)]

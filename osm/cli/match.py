@@ -140,9 +140,10 @@ def query_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Find the images of an index that are nearest to each of some images of the other modality."""
+    from osm.compat.device import pick_device
     from osm.matching.index import Index
     from osm.matching.match_images import embed_images
-    from osm.matching.matcher import Matcher, pick_device
+    from osm.matching.matcher import Matcher
     from osm.matching.patch import PatchRule
 
     matcher = Matcher.load(network, pick_device(device))
@@ -169,7 +170,8 @@ def query_command(
 def _open(
     network: Path, device: str, fit: str, sar_radiometry: str, optical_radiometry: str
 ) -> tuple[Matcher, PatchRule]:
-    from osm.matching.matcher import Matcher, pick_device
+    from osm.compat.device import pick_device
+    from osm.matching.matcher import Matcher
     from osm.matching.patch import PatchRule
 
     matcher = Matcher.load(network, pick_device(device))

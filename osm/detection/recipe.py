@@ -228,6 +228,34 @@ def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     return recipe
 
 
+def recipe_from_settings(path: str | Path, values: Mapping[str, Any]) -> Recipe:
+    """The recipe whose ``Recipe.settings`` were written into a file.
+
+    Args:
+        path: The file, for errors.
+        values: The settings.
+
+    Raises:
+        ConfigError: They are not of this version.
+    """
+    check_words(path, "the recipe", set(values), KEYS)
+    for key in ("detector", "architecture", "model", "data", "test"):
+        if key not in values:
+            raise ConfigError(path, found=f"a recipe without {key}", expected="a whole one", mend="train it again")
+    recipe = Recipe(
+        path=Path(path),
+        detector=str(values["detector"]),
+        architecture=str(values["architecture"]),
+        model=dict(values["model"]),
+        data=read_section(path, "data", DataSettings, values),
+        train=read_section(path, "train", TrainSettings, values),
+        test=read_section(path, "test", TestSettings, values),
+        engine=str(values.get("engine", DEFAULT)),
+    )
+    _check_ranges(recipe)
+    return recipe
+
+
 _Settings = TypeVar("_Settings")
 
 

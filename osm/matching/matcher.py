@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from osm.errors import ConfigError, WeightsError
+from osm.errors import WeightsError
 from osm.matching.branch import Branch
 from osm.matching.distance import SPACES, embed
 from osm.matching.evaluate import Embeddings
@@ -181,23 +181,6 @@ class Matcher:
         """
         far = float(self.distances(self.embed_sar([sar]), self.embed_optical([optical]))[0])
         return Verdict(far, far <= (self.contract.chosen_threshold if threshold is None else threshold))
-
-
-def pick_device(name: str) -> str:
-    """The device that a user named; "auto" is CUDA where there is one.
-
-    Raises:
-        ConfigError: There is no such device here.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            "--device", found=f"{name!r}, which torch cannot use here", expected="auto, cpu or cuda", mend="correct it"
-        ) from error
-    return name
 
 
 def _contract(path: str | Path, values: dict[str, Any]) -> Contract:

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from osm.data.pairs import SplitRule
-from osm.errors import ConfigError, WeightsError
+from osm.errors import WeightsError
 from osm.files import read_json
 from osm.matching.dataset import PairDataset
 from osm.matching.draws import derangement, generator
 from osm.matching.evaluate import Embeddings
-from osm.matching.matcher import Matcher, pick_device
+from osm.matching.matcher import Matcher
 from osm.matching.metrics import auc
 from osm.transfer.architectures import build_backbone
 from osm.transfer.export import export_tensors, read_export
@@ -108,13 +108,6 @@ def test_a_card_that_does_not_fit_is_named(file, tmp_path, change, message):
     export_tensors(tmp_path / "n.safetensors", tensors, replace(card, matching={**card.matching, **change}))
     with pytest.raises(WeightsError, match=message):
         Matcher.load(tmp_path / "n.safetensors")
-
-
-def test_a_device_that_is_not_here_is_refused():
-    assert pick_device("cpu") == "cpu"
-    assert pick_device("auto") in ("cpu", "cuda")
-    with pytest.raises(ConfigError, match="--device"):
-        pick_device("nonsense")
 
 
 def test_a_network_trained_on_windows_is_shown_the_middle_of_a_patch(file, patches, tmp_path):
