@@ -66,9 +66,7 @@ class OnnxRuntime:
             )
         boxes, scores, tile = self._session.run(OUTPUTS, {INPUT: np.ascontiguousarray(tiles)})
         ends = np.searchsorted(tile, np.arange(shape[0] + 1))
-        return [
-            (boxes[first:last], scores[first:last]) for first, last in zip(ends[:-1], ends[1:], strict=True)
-        ]
+        return [(boxes[first:last], scores[first:last]) for first, last in zip(ends[:-1], ends[1:], strict=True)]
 
 
 def _open(path: Path, data: bytes, threads: int | None) -> Any:
