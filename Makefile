@@ -10,7 +10,7 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .ONESHELL:
 .SHELLFLAGS := -euc
-.PHONY: help install demo test check format clean
+.PHONY: help install demo test check format docs dist audit clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -32,6 +32,20 @@ check: $(STAMP) ## lint, format, types, import layers
 format: $(STAMP) ## put the code into the one format, and mend what the linter can mend
 	@$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+docs: $(STAMP) ## the site of the documentation, strictly, into build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	echo "file://$$PWD/build/site/index.html"
+
+dist: $(STAMP) ## wheel and sdist into dist/
+	@rm -rf dist
+	$(BIN)/python -m hatchling build -t sdist -t wheel
+	ls -1 dist
+
+audit: $(STAMP) ## licences of what is installed; known vulnerabilities of constraints.txt (asks a database on the network)
+	@$(BIN)/pytest tests/packaging/test_licences.py
+	$(PIP) pip-audit
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r constraints.txt
 
 clean: ## remove .venv and all caches (work_dirs stays)
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,9 +1,10 @@
 """Time and size of the report of a large study from cached predictions: 300 cells, as `osm report` renders them.
 
-    python benchmarks/report.py [--detectors 10] [--seeds 5] [--scenes 116] [--keep FOLDER] [--quick]
+    python benchmarks/report.py [--detectors 10] [--seeds 5] [--scenes 116] [--pictures] [--keep FOLDER] [--quick]
 
 Detectors × six arms × seeds are written as `osm compare` leaves them: plan, predictions per tile and scene, training
-log, certificate and config; no images, so the page has no pictures. Timed is everything from reading the folder to the
+log, certificate and config; images, and with them pictures of scenes, with --pictures only (speckle, which no codec
+likes). Timed is everything from reading the folder to the
 finished page: once with nothing kept, and once again. The last line is one JSON object; `cpu_seconds` tells more than
 `seconds` on a machine that is shared.
 """
@@ -42,16 +43,33 @@ KINDS = {
 EFFECTS = {"scratch": 0.0, "imagenet": 0.3, "osd": 0.3, "osm": 0.4, "osm-best": 0.5, "osm-shuffled": 0.1}
 
 
-def write_study(root: Path, detectors: int, seeds: int, scenes: int) -> None:
+def write_pictures(folder: Path, ships: np.ndarray) -> None:
+    """An image of speckle with bright ships for every scene."""
+    from PIL import Image
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(1)
+    for number, count in enumerate(ships):
+        image = rng.gamma(1, 30, (600, 600))
+        for ship in range(count):
+            left = int(2 * SIDE_PX * ship)
+            image[: int(SIDE_PX), left : left + int(SIDE_PX)] += 150
+        Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(folder / f"s{number:04d}.png")
+
+
+def write_study(root: Path, detectors: int, seeds: int, scenes: int, *, pictures: bool = False) -> None:
     """The folder of a comparison whose detections are drawn."""
     names = [f"detector{number}" for number in range(detectors)]
     rng = np.random.default_rng(0)
     ships = rng.poisson(2.2, scenes)
+    if pictures:
+        write_pictures(root / "images", ships)
     for detector in names:
         for arm in KINDS:
             for seed in range(seeds):
                 quality = 1.5 + EFFECTS[arm] + rng.normal(0, 0.15)
-                write_cell(root / "cells" / detector / arm / f"seed{seed}", (detector, arm, seed), ships, quality, rng)
+                folder = root / "cells" / detector / arm / f"seed{seed}"
+                write_cell(folder, (detector, arm, seed), ships, quality, rng, root / "images")
     arms = [ArmInfo(name, name, kind, f"{name}.pth" if kind != "scratch" else None, "") for name, kind in KINDS.items()]
     plan = {
         "format": 1,
@@ -71,7 +89,7 @@ def write_study(root: Path, detectors: int, seeds: int, scenes: int) -> None:
 
 
 def write_cell(
-    folder: Path, key: tuple[str, str, int], ships: np.ndarray, quality: float, rng: np.random.Generator
+    folder: Path, key: tuple[str, str, int], ships: np.ndarray, quality: float, rng: np.random.Generator, images: Path
 ) -> None:
     """Every file of a cell."""
     whole, tiles = [], []
@@ -84,7 +102,7 @@ def write_cell(
         boxes = np.vstack([hit, np.hstack([corner, corner + SIDE_PX])])
         scores = 1 / (1 + np.exp(-np.concatenate([rng.normal(1.8, 1, len(hit)), rng.normal(0, 1, len(corner))])))
         name, ignore = f"s{number:04d}", np.zeros(count, bool)
-        whole.append(ScenePrediction(name, "gone.png", 600, 600, "max", truth, ignore, boxes, scores))
+        whole.append(ScenePrediction(name, str(images / f"{name}.png"), 600, 600, "max", truth, ignore, boxes, scores))
         tiles.append(TilePrediction(name, (0, 0, 600, 600), truth, ignore, boxes, scores))
     predictions = Predictions(tuple(whole), tuple(tiles))
     predictions.write(folder / "predictions.json")
@@ -123,6 +141,7 @@ def main() -> None:
     parser.add_argument("--detectors", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--scenes", type=int, default=116)
+    parser.add_argument("--pictures", action="store_true", help="images of the scenes, for the size of the page")
     parser.add_argument("--keep", type=Path, help="write the study here, and leave it")
     parser.add_argument("--quick", action="store_true", help="12 cells: does it run at all?")
     options = parser.parse_args()
@@ -130,10 +149,11 @@ def main() -> None:
         options.detectors, options.seeds, options.scenes = 1, 2, 20
     with tempfile.TemporaryDirectory() as name:
         folder = options.keep or Path(name)
-        write_study(folder, options.detectors, options.seeds, options.scenes)
+        write_study(folder, options.detectors, options.seeds, options.scenes, pictures=options.pictures)
         first, again = timed(folder), timed(folder)
     cells = options.detectors * len(KINDS) * options.seeds
-    print(f"{cells} cells of {options.scenes} scenes: page of {first[2] / 1e6:.2f} MB without pictures")
+    pictures = "with" if options.pictures else "without"
+    print(f"{cells} cells of {options.scenes} scenes: page of {first[2] / 1e6:.2f} MB {pictures} pictures")
     for words, (seconds, cpu, _) in (("nothing kept", first), ("again", again)):
         print(f"{words:>12}: {seconds:6.1f} s, {cpu:6.1f} s of processor time")
     found = {

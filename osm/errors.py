@@ -10,26 +10,28 @@ from typing import Any
 class OSMError(Exception):
     """Something in the user's input or machine that the user can put right.
 
-    The command line prints it as one line and exits with code 2; everything that is not an
-    ``OSMError`` is a defect of this package and may show a traceback.
+    The command line prints it as one line, followed by the details if there are any, and exits with code 2;
+    everything that is not an ``OSMError`` is a defect of this package and may show a traceback.
 
     Args:
         where: The file, folder, option or setting at fault.
         found: What was found there.
         expected: What was expected instead.
         mend: What to do, as a command or an instruction.
+        details: What more there is to see, in lines; mostly nothing.
     """
 
-    def __init__(self, where: str | Path, *, found: str, expected: str, mend: str) -> None:
+    def __init__(self, where: str | Path, *, found: str, expected: str, mend: str, details: str = "") -> None:
         self.where = str(where)
         self.found = found
         self.expected = expected
         self.mend = mend
+        self.details = details
         super().__init__(self.line)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as it was made, so that it comes out of a worker process whole."""
-        facts = {"found": self.found, "expected": self.expected, "mend": self.mend}
+        facts = {"found": self.found, "expected": self.expected, "mend": self.mend, "details": self.details}
         return partial(type(self), self.where, **facts), ()
 
     @property

@@ -138,10 +138,20 @@ def exclusive(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
 
     Raises:
         InUseError: Another process holds it, and ``wait`` is false.
+        DataError: The folder cannot be made or written to.
     """
     path = Path(folder) / ".lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as stream:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = path.open("w")
+    except OSError as error:
+        raise DataError(
+            folder,
+            found=f"that it cannot be written to ({error.strerror or error})",
+            expected="a folder that can be made and written to",
+            mend="choose another",
+        ) from error
+    with opened as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

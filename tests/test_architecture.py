@@ -33,6 +33,10 @@ HEAVY = (
 )
 
 
+#: Folders of tests that mirror no folder of the package.
+OTHERS = ("benchmarks", "docs", "end_to_end", "packaging", "tools")
+
+
 def test_imports_run_one_way(repo_root):
     # in a process of its own: it configures logging, which would close the logs of the tests around it
     code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(*sys.argv[1:]))"
@@ -69,6 +73,6 @@ def test_every_test_file_mirrors_a_module(repo_root):
     strays = []
     for path in sorted(tests.rglob("test_*.py")):
         folder = path.parent.relative_to(tests)
-        if not (repo_root / "osm" / folder).is_dir() and folder.parts[0] not in ("end_to_end", "benchmarks", "tools"):
+        if not (repo_root / "osm" / folder).is_dir() and folder.parts[0] not in OTHERS:
             strays.append(str(Path(folder, path.name)))
     assert strays == []

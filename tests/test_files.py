@@ -2,13 +2,14 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osm.errors import DataError
-from osm.files import atomic_path, check_seal, digests, read_json, sha256_file, write_sealed
+from osm.files import atomic_path, check_seal, digests, exclusive, read_json, sha256_file, write_sealed
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -81,3 +82,12 @@ def test_what_fails_leaves_the_earlier_file_and_nothing_else(tmp_path):
         write_half()
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
     assert (tmp_path / "a.bin").read_text() == "before"
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(DataError, match=r"file/out: found that it cannot be written to \(Not a directory\)"),
+        exclusive(tmp_path / "file" / "out"),
+    ):
+        pass

@@ -51,15 +51,19 @@ def card(
 
 def show(card: Card, sha256: str, out: Console) -> None:
     """Print a card."""
-    from osm.transfer.model_card import figures, limits
+    from osm.transfer.model_card import WHAT, detection_figures, figures, limits
 
-    kind = "both branches of a bridge network" if card.matching else "the backbone of a SAR branch"
+    kind = "both branches of a bridge network" if card.matching else WHAT[card.pretrained]
     out.print(f"[bold]{card.architecture}[/bold]: {kind}")
     _rows(out, "", [("SHA-256", sha256), ("revision", card.git_revision)])
     data = card.data
-    facts = [(name.replace("_", " "), data[name]) for name in ("root", "pairs", "split", "scenes") if data.get(name)]
+    names = ("root", "kind", "pairs", "split", "scenes")
+    facts = [(name.replace("_", " "), data[name]) for name in names if data.get(name)]
     if "train_pairs" in data:
         facts.append(("pairs to train, to test", f"{data['train_pairs']:,}, {data['test_pairs']:,}"))
+    if "train_scenes" in data:
+        facts.append(("scenes to train, to test", f"{data['train_scenes']:,}, {data['test_scenes']:,}"))
+        facts.append(("ships to train, to test", f"{data['train_ships']:,}, {data['test_ships']:,}"))
     if "simulated" in data:
         facts.append(("simulated", "yes" if data["simulated"] else "no"))
     _rows(out, "Data", facts)
@@ -78,8 +82,10 @@ def show(card: Card, sha256: str, out: Console) -> None:
     loss = model.get("loss")
     source = card.start.get("source")
     recipe = [("start", source or "a random draw"), ("filled by it", card.start.get("coverage") if source else None)]
+    recipe += [("detector", card.config.get("detector"))]
     recipe += [("objective", loss.get("type") if isinstance(loss, dict) else loss)]
-    recipe += [(name.replace("_", " "), train.get(name)) for name in ("epochs", "batch_size", "schedule", "seed")]
+    recipe += [(name.replace("_", " "), train.get(name)) for name in ("epochs", "batch_size", "schedule")]
+    recipe += [("seed", train.get("seed", card.config.get("seed")))]
     _rows(out, "Recipe", [(name, value) for name, value in recipe if value is not None])
     rows = figures(card)
     _rows(
@@ -90,6 +96,10 @@ def show(card: Card, sha256: str, out: Console) -> None:
             *([("AUC", f"{card.metrics['auc']:.3f}")] if "auc" in card.metrics else []),
             *([("measured on", rows[0][4])] if rows else []),
         ],
+    )
+    found = detection_figures(card)
+    _rows(
+        out, "Detection, AP on its own test scenes", [(at, f"AP50 {one}, AP[.5:.95] {two}") for at, one, two in found]
     )
     out.print("\n[bold]Limits[/bold]")
     for limit in limits(card):

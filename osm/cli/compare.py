@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osm.cli.options import AllowContractMismatch, parse_settings
+from osm.cli.options import AllowContractMismatch, Groups, LandMaskFile, NearM, parse_settings
 from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from osm.compare.dispatch import Dispatch
     from osm.compare.dry_run import DryRun
-    from osm.compare.plan import Plan
+    from osm.compare.plan import Cell, Plan
     from osm.compare.study import CellResult, Study
 
 
@@ -27,7 +27,16 @@ def compare(
             "--arm",
             metavar="NAME=PATH",
             help="An arm and its weights; repeat it for more arms, or for another backbone of the same arm. "
-            "`imagenet` alone downloads. The arm scratch is always there.",
+            "`imagenet` alone downloads; names that begin with `osd` take the backbone of an optical ship detector "
+            "(osm export), other names one that was pretrained by matching. The arm scratch is always there.",
+        ),
+    ] = None,
+    fuse: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fuse",
+            metavar="ARM+ARM",
+            help="Two arms whose boxes are fused, without any training, for one more row; repeat it for more.",
         ),
     ] = None,
     work_dir: Annotated[
@@ -35,6 +44,18 @@ def compare(
     ] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", min=0, help="Seeds in place of the config's.")] = None,
     allow_contract_mismatch: AllowContractMismatch = False,
+    fractions: Annotated[
+        str | None,
+        typer.Option(
+            "--fractions",
+            metavar="F,F,…",
+            help="Fractions of the training scenes, e.g. 0.05,0.1,0.25,1: every cell at each of them, in place of the "
+            "config's `fractions`. Needs train.min_steps.",
+        ),
+    ] = None,
+    groups: Groups = None,
+    land_mask: LandMaskFile = None,
+    near_m: NearM = 1000.0,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting of every detector, e.g. train.epochs=5."),
@@ -60,6 +81,15 @@ def compare(
     resume: Annotated[
         bool, typer.Option("--resume", help="Finish a comparison that was begun, or stop if there is none.")
     ] = False,
+    tune: Annotated[
+        str | None,
+        typer.Option(
+            "--tune",
+            metavar="LR,LR,…",
+            help="Learning rates to try in every arm of every detector alike, on training scenes that are held out; "
+            "each arm then runs with its best. In place of the config's `tune`.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print the cells, what is done already and what the rest costs; train none."),
@@ -72,7 +102,10 @@ def compare(
 
     Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
-    from osm.compare.plan import gather_arms, make_plan
+    from osm.compare.arms import gather_arms
+    from osm.compare.fractions import parse_fractions
+    from osm.compare.grid import parse_lrs
+    from osm.compare.plan import make_plan
 
     folder = work_dir or Path("work_dirs") / f"compare_{config.stem}"
     where = choose_dispatch(executor, jobs, parse_settings(cluster))
@@ -84,11 +117,30 @@ def compare(
         seeds=seed,
         overrides=parse_settings(set_),
         allow_contract_mismatch=allow_contract_mismatch,
+        fuse=fuse or (),
+        lrs=None if tune is None else parse_lrs(tune),
+        fractions=None if fractions is None else parse_fractions(fractions),
     )
     if dry_run:
         estimate(plan, data_root, folder, where.jobs)
     else:
+        group_scenes(plan, data_root, folder, groups, land_mask, near_m)
         run_and_report(plan, data_root, folder, where)
+
+
+def group_scenes(
+    plan: Plan, data_root: Path, folder: Path, listed: Path | None, land_mask: Path | None, near_m: float
+) -> None:
+    """Group the test scenes as was said, before anything runs; the comparison remembers it."""
+    from osm.compare.groups import make_grouping, remember
+    from osm.compare.scene_facts import ship_places
+
+    if listed is not None or land_mask is not None:
+        places = ship_places(plan, data_root)
+        grouping = make_grouping(places, listed=listed, land_mask=land_mask, near_m=near_m)
+        if grouping is not None:
+            typer.echo(grouping.note, err=True)
+            remember(folder, grouping)
 
 
 def estimate(plan: Plan, data_root: Path, folder: Path, jobs: int) -> None:
@@ -148,6 +200,8 @@ def run_and_report(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch
     for entry in plan.skipped:
         typer.echo(f"left out: {entry.detector} from {entry.arm}: {entry.reason}", err=True)
     labels = {info.name: info.label for info in plan.arms}
+    if plan.grid is not None:
+        plan = tune_with_progress(plan, data_root, folder, where)
 
     with progress_bar() as step:
 
@@ -171,21 +225,55 @@ def run_and_report(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch
     typer.echo(f"\nreport: {report}")
 
 
+def tune_with_progress(plan: Plan, data_root: Path, folder: Path, dispatch: Dispatch) -> Plan:
+    """Choose the learning rate of each arm with progress on the terminal, and say what was chosen."""
+    from osm.compare.tuning import tune_plan
+
+    cells: list[Cell] = []
+    ended: set[int] = set()
+    with progress_bar() as step:
+
+        def tell(number: int, what: str, done: int, of: int) -> None:
+            name = f"trial {number + 1} of {len(cells)}, {cells[number].name}: " if cells else ""
+            step(f"{name}{what}", done, of)
+
+        def count(number: int, result: CellResult, fresh: bool) -> None:
+            ended.add(number)
+            if dispatch.executor != "here":
+                step(f"trials, up to {dispatch.jobs} at a time ({dispatch.executor})", len(ended), len(cells))
+
+        chosen = tune_plan(
+            plan,
+            data_root=data_root,
+            work_dir=folder,
+            dispatch=dispatch,
+            progress=tell,
+            started=cells.extend,
+            finished=count,
+        )
+    for cell in {(cell.recipe.detector, cell.arm): cell for cell in chosen.cells}.values():
+        typer.echo(f"tuned: {cell.recipe.detector} from {cell.arm} runs with lr {cell.lr:g}", err=True)
+    return chosen
+
+
 def forecast(found: DryRun, plan: Plan) -> str:
     """The cells, done or with their cost, and the total."""
     labels = {info.name: info.label for info in plan.arms}
     rows = [("detector", "arm", "seed", "state")]
     for cell, done in found.cells:
         state = "done" if done else f"about {_span(found.cost(cell).cell_s)}"
-        rows.append((cell.recipe.detector, labels[cell.arm], str(cell.seed), state))
+        trial = f", trial of lr {cell.lr:g}" if cell.held_out else ""
+        rows.append((cell.recipe.detector, f"{labels[cell.arm]}{trial}", str(cell.seed), state))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "-" * max(map(len, lines)))
     lines += [f"left out: {entry.detector} from {entry.arm}: {entry.reason}" for entry in plan.skipped]
+    lines += [f"afterwards, from their predictions: {one.info(plan.arms).label}" for one in plan.fusions]
     lines.append("")
     for cost in found.costs:
+        trials = ", trials" if cost.trial else ""
         lines.append(
-            f"{cost.detector}: {cost.steps:,} steps of {cost.step_s:.3g} s and {cost.tiles:,} tiles "
+            f"{cost.detector}{trials}: {cost.steps:,} steps of {cost.step_s:.3g} s and {cost.tiles:,} tiles "
             f"of {cost.tile_s:.3g} s, timed on {cost.device} just now"
         )
     lines += [f"! {caveat}" for caveat in found.leaks.caveats]

@@ -67,7 +67,8 @@ def _pretrain(backbone: str, out: Path) -> Path:
 
 
 def _compare(arms: list[str], out: Path) -> None:
-    from osm.compare.plan import gather_arms, make_plan
+    from osm.compare.arms import gather_arms
+    from osm.compare.plan import make_plan
 
     plan = make_plan(config_path("compare/demo.py"), gather_arms(arms))
     run_and_report(plan, out / "scenes", out / "compare")

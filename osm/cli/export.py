@@ -34,8 +34,9 @@ def export(
         Path,
         typer.Argument(
             metavar="SRC",
-            help="sar_backbone.safetensors, or weights under the keys of torchvision's ResNet or mmdet's Darknet; for "
-            "onnx, detector.safetensors of a fine-tuning or its folder.",
+            help="sar_backbone.safetensors; the folder of a finished osm finetune, for its detector's backbone; or "
+            "weights under the keys of torchvision's ResNet or mmdet's Darknet. For onnx, detector.safetensors of osm "
+            "finetune or its folder.",
         ),
     ],
     to: Annotated[
@@ -44,8 +45,8 @@ def export(
             "--to",
             metavar="FRAMEWORK",
             help="mmdet, torchvision, timm, ultralytics, safetensors for plain tensors under our keys, or hub-folder "
-            "for a folder to share (config.json, model.safetensors, README.md), which SRC needs a card for; or onnx, a whole "
-            "detector in one file, for osm detect without torch and mmdet.",
+            "for a folder to share (config.json, model.safetensors, README.md), which SRC needs a card for; or onnx, a "
+            "whole detector in one file, for osm detect without torch and mmdet.",
         ),
     ],
     out: Annotated[
@@ -72,20 +73,40 @@ def export(
     that was written, and its features are ours to 1e-5. Without it, nothing
     is left behind. FILE.sha256 is written too, and FILE.card.json beside a .pth.
 
+    The backbone of a detector gets a card of what its run says. Of a detector
+    of optical ships (DOTA), --to safetensors writes the weights of the arm
+    osd: their hash is that of the detector's own.
+
     --to onnx writes a whole detector, and proves it on simulated tiles:
     onnxruntime finds in the file what torch finds, to 0.5 px and 1e-3 of score.
     """
+    from osm.detection.backbone import card_of_detector, find_detector
     from osm.transfer.adapters.exporting import export_to
 
     if to.value == ONNX:
         _deploy(source, out, overwrite)
         return
+    detector = find_detector(source)
+    if detector is not None and to.value == "safetensors":
+        _take(detector, out, overwrite)
+        return
+    if detector is not None and to.value == HUB_FOLDER:
+        from osm.errors import ConfigError
+
+        raise ConfigError(
+            source,
+            found="a detector",
+            expected="one backbone with a card",
+            mend=f"take its backbone out first: osm export {source} --to safetensors",
+        )
     if to.value == HUB_FOLDER:
         folder = _share(source, out, licence, overwrite)
         typer.echo(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
         typer.echo("look through README.md, then share the folder; osm.transfer.hub.load_pretrained reads it")
         return
-    done = export_to(source, to.value, out=out, architecture=architecture, overwrite=overwrite)
+    card = None if detector is None else card_of_detector(detector)
+    where = detector or source
+    done = export_to(where, to.value, out=out, architecture=architecture, card=card, overwrite=overwrite)
     typer.echo(f"{done.path}: {done.card.architecture} for {done.framework}")
     typer.echo(f"  proof    features equal ours, largest difference {done.largest_difference:.1e}")
     typer.echo(f"  SHA-256  {done.sha256}")
@@ -104,7 +125,7 @@ def _deploy(source: Path, out: Path | None, overwrite: bool) -> None:
     assert proof is not None
     typer.echo(f"{done.path}: {card.detector} for onnxruntime, {done.path.stat().st_size / 1e6:.1f} MB")
     typer.echo(
-        f"  proof    {proof.detections} detections of {proof.tiles} tiles equal torch's (score {proof.floor:g} and up): "
+        f"  proof    {proof.detections} detections in {proof.tiles} tiles as in torch (score {proof.floor:g} and up), "
         f"boxes to {proof.box_px:.1e} px, scores to {proof.score:.1e}, {proof.ties} ties"
     )
     typer.echo(f"  SHA-256  {done.sha256}")
@@ -126,6 +147,23 @@ def _tiles(side_px: int, radiometry: str) -> NDArray[np.uint8]:
     # "none" is for scenes that come in 8 bits, which these do not
     known = Radiometry.parse("percentile" if radiometry == "none" else radiometry)
     return np.stack([known.apply(make_scene(_SEED, number, side_px, side_px)[0]) for number in range(_SCENES)])
+
+
+def _take(detector: Path, out: Path | None, overwrite: bool) -> None:
+    from osm.detection.backbone import take_backbone
+    from osm.transfer.card import OSD
+
+    done = take_backbone(detector, out=out, overwrite=overwrite)
+    start = done.card.start
+    typer.echo(f"{done.path}: the backbone of {start['detector']['name']}, {done.card.architecture}")
+    typer.echo(f"  proof    all {done.tensors} tensors are the detector's, SHA-256 {done.tensors_sha256[:12]}…")
+    typer.echo(f"  SHA-256  {done.sha256}")
+    typer.echo(f"  input    {_input(done.card)}")
+    typer.echo(f"  beside   {', '.join(path.name for path in done.beside)}")
+    if done.card.pretrained == OSD:
+        typer.echo(f"start from it with --arm osd={done.path} (osm compare) or osd:{done.path} (finetune, probe)")
+    else:
+        typer.echo("of a detector of SAR ships: no arm of a comparison takes it, since its labels are no fair start")
 
 
 def _share(source: Path, out: Path | None, licence: str | None, overwrite: bool) -> Path:
@@ -195,8 +233,9 @@ def import_(
 
 def _input(card: Card) -> str:
     fed = card.input
-    bands = "1 band" if fed.bands == 1 else f"{fed.bands} bands"
-    return (
-        f"{fed.bit_depth}-bit SAR, {bands} replicated to {fed.replicate_to} channels, "
-        f"minus {list(fed.mean)}, over {list(fed.std)}"
+    image = (
+        f"{fed.bit_depth}-bit SAR, 1 band replicated to {fed.replicate_to} channels"
+        if fed.bands == 1
+        else f"{fed.bit_depth}-bit images in colours, {fed.bands} bands"
     )
+    return f"{image}, minus {list(fed.mean)}, over {list(fed.std)}"

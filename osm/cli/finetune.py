@@ -17,7 +17,8 @@ def finetune(
     ],
     data_root: Annotated[Path, typer.Option("--data-root", help="Folder of the labelled scenes.")],
     init: Annotated[
-        str, typer.Option("--init", help="Start of the backbone: scratch, imagenet, imagenet:PATH or osm:PATH.")
+        str,
+        typer.Option("--init", help="Start of the backbone: scratch, imagenet, imagenet:PATH, osm:PATH or osd:PATH."),
     ],
     work_dir: Annotated[
         Path | None, typer.Option("--work-dir", help="Folder for all output; work_dirs/<config> if not given.")

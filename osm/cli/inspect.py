@@ -19,7 +19,7 @@ def inspect(
         list[str],
         typer.Argument(
             metavar="WEIGHTS...",
-            help="Arms, of one architecture: scratch, imagenet, imagenet:PATH, osm:PATH or PATH.safetensors. "
+            help="Arms, of one architecture: scratch, imagenet, imagenet:PATH, osm:PATH, osd:PATH or PATH.safetensors. "
             "A single one is compared with its random start.",
         ),
     ],

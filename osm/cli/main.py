@@ -13,6 +13,7 @@ from osm.cli import certificate, data, match, simulate
 from osm.cli.card import card
 from osm.cli.compare import compare
 from osm.cli.demo import demo
+from osm.cli.detect import detect
 from osm.cli.doctor import doctor
 from osm.cli.export import export, import_
 from osm.cli.finetune import finetune
@@ -20,6 +21,7 @@ from osm.cli.inspect import inspect
 from osm.cli.pretrain import pretrain
 from osm.cli.probe import probe
 from osm.cli.report import report
+from osm.cli.view import view
 from osm.errors import OSMError
 
 USER_ERROR = 2
@@ -59,6 +61,8 @@ app.command("finetune")(finetune)
 app.command("probe")(probe)
 app.command("compare")(compare)
 app.command("report")(report)
+app.command("view")(view)
+app.command("detect")(detect)
 app.command("export")(export)
 app.command("import")(import_)
 app.add_typer(certificate.app, name="certificate")
@@ -80,4 +84,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(None if arguments is None else list(arguments), prog_name="osm")
     except OSMError as error:
         typer.echo(f"error: {error.line}", err=True)
+        if error.details:
+            typer.echo(error.details, err=True)
         sys.exit(USER_ERROR)

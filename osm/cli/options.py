@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,10 +22,28 @@ MinCoverage = Annotated[
         "--min-coverage",
         min=0.0,
         max=1.0,
-        help="Least fraction of the backbone's tensors that weights must fill; 0.8 for imagenet, 1 for osm "
+        help="Least fraction of the backbone's tensors that weights must fill; 0.8 for imagenet, 1 for osm and osd "
         "if not given.",
     ),
 ]
+
+Groups = Annotated[
+    Path | None,
+    typer.Option(
+        "--groups",
+        help="Groups of test scenes, e.g. inshore and offshore, where the data set brings no lists: a CSV with the "
+        "columns scene and group. The comparison remembers them.",
+    ),
+]
+LandMaskFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--land-mask",
+        help="Land polygons, any vector file that GDAL reads: georeferenced test scenes with a ship near land are "
+        "inshore, others offshore. In place of --groups, and remembered likewise; needs the extra geo.",
+    ),
+]
+NearM = Annotated[float, typer.Option("--near-m", min=0.0, help="Metres from land at which inshore ends.")]
 
 
 def parse_settings(texts: Sequence[str] | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def probe(
         list[str],
         typer.Argument(
             metavar="WEIGHTS...",
-            help="Starts: scratch, imagenet, imagenet:PATH, osm:PATH or PATH.safetensors. "
+            help="Starts: scratch, imagenet, imagenet:PATH, osm:PATH, osd:PATH or PATH.safetensors. "
             "Differences are to the first.",
         ),
     ],

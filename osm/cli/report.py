@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from osm.cli.options import Groups, LandMaskFile, NearM
 
 if TYPE_CHECKING:
     from osm.compare.study import Study
@@ -22,12 +24,15 @@ def report(
         Path | None,
         typer.Option("--out", help="Folder for the report; A/report, or A/report_beside_B, if not given."),
     ] = None,
-    groups: Annotated[
-        Path | None,
+    groups: Groups = None,
+    land_mask: LandMaskFile = None,
+    near_m: NearM = 1000.0,
+    fuse: Annotated[
+        list[str] | None,
         typer.Option(
-            "--groups",
-            help="Groups of scenes, e.g. inshore and offshore, where the data set brings no lists: a CSV with the "
-            "columns scene and group.",
+            "--fuse",
+            metavar="ARM+ARM",
+            help="Two arms of A whose predictions are fused for one more row, as by osm compare --fuse; repeat it.",
         ),
     ] = None,
     metric: Annotated[
@@ -41,7 +46,8 @@ def report(
 ) -> None:
     """Render the report of a comparison again from its cells, or put two comparisons side by side.
 
-    Nothing is trained or detected. What takes long is kept in A/cache by the content of the predictions.
+    Nothing is trained or detected; boxes are fused if --fuse asks for it.
+    What takes long is kept in A/cache by the content of the predictions.
     """
     from osm.compare.report import write_report
     from osm.compare.report.answers import shortened
@@ -57,8 +63,10 @@ def report(
         if one not in FIGURES:
             raise ConfigError("--metric", found=one, expected=" or ".join(FIGURES), mend="correct the option")
     study = load_study(folder)
-    if groups is not None:
-        study = with_groups(study, groups)
+    if fuse:
+        study = with_rows(study, fuse, folder)
+    if groups is not None or land_mask is not None:
+        study = with_groups(study, folder, groups, land_mask, near_m)
     if other is None:
         page = write_report(
             study, out or folder / "report", cache=folder / "cache", metrics=metrics, workers=os.cpu_count() or 1
@@ -76,24 +84,47 @@ def report(
     typer.echo(f"report: {page}")
 
 
-def with_groups(study: Study, path: Path) -> Study:
-    """The study with the groups of a list in place of its own.
+def with_rows(study: Study, pairs: list[str], folder: Path) -> Study:
+    """The study with further fusions, whose predictions are kept in the folder.
 
     Raises:
-        DataError: The list is broken, or names none of the test scenes.
+        ConfigError: A pair is none, or of arms that are not there.
+        EnvironmentProblem: The package for it is not installed.
+        InUseError: A comparison is at work in the folder.
     """
-    from osm.compare.report.evidence import read_evidence
-    from osm.data.groups import read_groups
-    from osm.errors import DataError
+    from osm.compare.fusion import caveats, fuse_cells, gather_fusions, with_fusions
+    from osm.files import exclusive
 
-    listed = read_groups(path, None)
-    found = [one.predictions for one in read_evidence(study).values() if one.predictions is not None]
-    scenes = sorted({scene.scene_id for predictions in found for scene in predictions.scenes})
-    if scenes and not set(scenes) & set(listed):
-        raise DataError(
-            path, found="none of the test scenes", expected=f"ids such as {', '.join(scenes[:5])}", mend="correct it"
-        )
-    return replace(study, groups=listed)
+    arms = [arm.name for arm in study.arms if not arm.members]
+    known = {frozenset(arm.members) for arm in study.arms}
+    asked = gather_fusions(folder, arms, asked=pairs)
+    fusions = [fusion for fusion in asked if frozenset(fusion.members) not in known]
+    with exclusive(folder):
+        fuse_cells(study, fusions, folder)
+    said = (*study.caveats, *caveats(fusions, study.arms))
+    return replace(with_fusions(study, fusions, folder), caveats=said)
+
+
+def with_groups(study: Study, folder: Path, listed: Path | None, land_mask: Path | None, near_m: float) -> Study:
+    """The study with the groups of a list or a land mask in place of its own; its folder remembers them.
+
+    Raises:
+        OSMError: As from ``osm.compare.groups.make_grouping``.
+    """
+    from osm.compare.groups import make_grouping, places_of, remember
+    from osm.detection.finetune import PREDICTIONS
+    from osm.detection.predictions import read_predictions
+
+    places: dict[str, tuple[Path, Any]] = {}
+    # all arms of a detector were scored on the same scenes
+    for cell in {cell.detector: cell for cell in study.cells}.values():
+        if (path := cell.folder / PREDICTIONS).is_file():
+            places |= places_of(read_predictions(path).scenes)
+    grouping = make_grouping(places, listed=listed, land_mask=land_mask, near_m=near_m)
+    if grouping is None:
+        return study
+    remember(folder, grouping)
+    return replace(study, groups=grouping.groups, groups_note=grouping.note)
 
 
 def names_of(folder: Path, other: Path) -> tuple[str, str]:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from osm.compare.cells import finished_cells
 from osm.compare.leaks import LeakReport, check_leaks
 from osm.compare.plan import Cell, Plan
-from osm.compare.run import Progress, describe_data, finished_cells
+from osm.compare.run import Progress, describe_data
 from osm.data.radiometry import Radiometry
+from osm.data.scene import Scene
 from osm.detection.engines import DEFAULT, Engine, Job, find_engine
-from osm.detection.finetune import read_split
+from osm.detection.finetune import hold_out, read_split
 from osm.detection.recipe import Recipe
+from osm.detection.schedule import steps_in_all
 from osm.detection.tiles import SceneStore, Tile, cut, training_tiles
 from osm.transfer.certificate import Certificate
 
@@ -34,6 +38,7 @@ class Cost:
         tiles: Tiles to search.
         tile_s: Seconds a tile.
         device: Where that was measured.
+        trial: Whether it is of the cells that try a learning rate.
     """
 
     detector: str
@@ -42,6 +47,7 @@ class Cost:
     tiles: int
     tile_s: float
     device: str
+    trial: bool = False
 
     @property
     def cell_s(self) -> float:
@@ -55,7 +61,7 @@ class DryRun:
 
     Attributes:
         cells: The cells, and whether each is finished.
-        costs: One a detector.
+        costs: One a detector, and one more of its trials if a learning rate is to be chosen.
         jobs: Cells that run at a time.
         leaks: What the leakage check found.
     """
@@ -67,7 +73,8 @@ class DryRun:
 
     def cost(self, cell: Cell) -> Cost:
         """The cost of a cell."""
-        return next(cost for cost in self.costs if cost.detector == cell.recipe.detector)
+        kind = cell.recipe.detector, bool(cell.held_out)
+        return next(cost for cost in self.costs if (cost.detector, cost.trial) == kind)
 
     @property
     def left_s(self) -> float:
@@ -108,14 +115,41 @@ def dry_run(
         progress(0, "look for test scenes in what trains", done, total)
 
     leaks = check_leaks(plan, data_root, work_dir, looking)
-    done = finished_cells(plan, digest, work_dir)
+    cells, done, held_out = _cells(plan, leaks, data_root, work_dir, digest)
     # mmengine would write a line for every tensor of every detector to the terminal
     open_log(work_dir / "cache" / "dry-run.log")
     costs = []
     for number, recipe in enumerate(plan.recipes):
         progress(0, f"time {recipe.detector}", number, len(plan.recipes))
         costs.append(measure(recipe, data_root, work_dir / "cache"))
-    return DryRun(tuple(zip(plan.cells, done, strict=True)), tuple(costs), jobs, leaks)
+        if recipe.detector in held_out:
+            names = [scene.scene_id for scene in held_out[recipe.detector]]
+            costs.append(_trial_cost(costs[-1], recipe, names, data_root, work_dir / "cache"))
+    return DryRun(tuple(zip(cells, done, strict=True)), tuple(costs), jobs, leaks)
+
+
+def _cells(
+    plan: Plan, leaks: LeakReport, data_root: Path, work_dir: Path, digest: str
+) -> tuple[list[Cell], list[bool], dict[str, list[Scene]]]:
+    """All cells, trials of learning rates first, which are finished, and what is held out for the trials."""
+    from osm.compare.tuning import held_out_scenes, trials, with_choice
+
+    if plan.grid is None:
+        return list(plan.cells), finished_cells(plan.cells, digest, work_dir), {}
+    held_out = held_out_scenes(plan, leaks, data_root, work_dir)
+    first = trials(plan, held_out)
+    done = finished_cells(first, digest, work_dir)
+    if not all(done):
+        # which cells they will be is not known before the learning rates are
+        return [*first, *plan.cells], done + [False] * len(plan.cells), held_out
+    rest = with_choice(plan, held_out, first, work_dir).cells
+    return [*first, *rest], done + finished_cells(rest, digest, work_dir), held_out
+
+
+def _trial_cost(cost: Cost, recipe: Recipe, held_out: Sequence[str], data_root: Path, cache: Path) -> Cost:
+    train, searched = hold_out(read_split(recipe, data_root, cache)[0], held_out)
+    steps = recipe.train.epochs * (len(training_tiles(train, recipe.data)) // recipe.train.batch_size)
+    return replace(cost, steps=steps, tiles=len(cut(searched, recipe.test.tiling(recipe.data))), trial=True)
 
 
 def measure(recipe: Recipe, data_root: Path, cache: Path) -> Cost:
@@ -136,7 +170,7 @@ def measure(recipe: Recipe, data_root: Path, cache: Path) -> Cost:
 
     train, test = read_split(recipe, data_root, cache)
     store = SceneStore(cache, Radiometry.parse(recipe.data.radiometry))
-    tiles, searched = training_tiles(train, recipe.data), cut(test, recipe.data)
+    tiles, searched = training_tiles(train, recipe.data), cut(test, recipe.test.tiling(recipe.data))
     engine = find_engine(recipe.engine, recipe.path)
     model, certificate = engine.build(recipe, seed=0, weights=None, min_coverage=0.0)
     device = get_device()
@@ -150,7 +184,7 @@ def measure(recipe: Recipe, data_root: Path, cache: Path) -> Cost:
         started = time.perf_counter()
         predict_tiles(model, batch, store, recipe.data, recipe.test, lambda done, total: None)
         tile_s = (time.perf_counter() - started) / len(batch)
-    steps = recipe.train.epochs * (len(tiles) // recipe.train.batch_size)
+    steps = steps_in_all(recipe.train, len(tiles))
     return Cost(recipe.detector, steps, step_s, len(searched), tile_s, device)
 
 

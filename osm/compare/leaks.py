@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from osm.compare.plan import Plan
-from osm.data.leakage import Leakage, find_leaks, pair_pictures, refuse, scene_pictures
+from osm.data.leakage import Leakage, Picture, find_leaks, pair_pictures, refuse, scene_pictures
 from osm.data.pairs import PairSource, read_pairs
 from osm.data.parallel import Progress
 from osm.data.scenes import Scene, read_scenes
+from osm.detection.arms import PRETRAINED
 from osm.detection.leaks import scene_leaks
-from osm.errors import DataError
+from osm.errors import DataError, OSMError
 from osm.files import write_json
+from osm.transfer.card import DETECTION
 from osm.transfer.weights import read_weights
 
 LEAKAGE = "leakage.json"
@@ -38,7 +40,7 @@ class LeakReport:
 
 
 def check_leaks(plan: Plan, data_root: Path, work_dir: Path, progress: Progress | None = None) -> LeakReport:
-    """Compare the test scenes with the training scenes, and with the pairs that arms were pretrained on.
+    """Compare the test scenes with the training scenes, and with the pairs or scenes that arms were pretrained on.
 
     What was found is kept in the cache of ``work_dir`` by the content of the images, and written to ``leakage.json``.
 
@@ -69,29 +71,33 @@ def check_leaks(plan: Plan, data_root: Path, work_dir: Path, progress: Progress 
             refused.append((leakage, "set data.drop_leaked_train=True to leave those training scenes out"))
     scenes = {scene.scene_id: scene for _, _, test, _ in _data(plan, data_root) for scene in test}
     for name, path, data in _pretraining(plan):
+        optical = data.get("learned") == DETECTION
+        what, number = ("scenes", data.get("train_scenes", "?")) if optical else ("pairs", data.get("pairs", "?"))
         part: dict[str, Any] = {
-            "against": "pretraining pairs",
+            "against": f"pretraining {what}",
             "arm": name,
             "weights": str(path),
             "pairs": data["root"],
         }
-        pairs = find_pairs(data, plan.pretraining_roots, (path.parent, data_root))
-        if pairs is None:
+        near = path.parent, data_root
+        seen = (_optical_pictures if optical else _pair_pictures)(data, plan.pretraining_roots, near)
+        if seen is None:
             parts.append(part | {"checked": False})
             caveats.append(
-                f"Leakage: the {data.get('pairs', '?')} pairs that {name} was pretrained on (folder {data['root']!r}) "
+                f"Leakage: the {number} {what} that {name} was pretrained on (folder {data['root']!r}) "
                 "are not at hand, so whether test scenes are among them could not be checked."
             )
             continue
+        root, trained_on = seen
         pictures = scene_pictures(list(scenes.values()))
-        leakage = find_leaks(pictures, pair_pictures(pairs), same_data_set=False, cache=cache, progress=progress)
-        parts.append(part | {"checked": True, "root": str(pairs.root), **_facts(leakage)})
+        leakage = find_leaks(pictures, trained_on, same_data_set=False, cache=cache, progress=progress)
+        parts.append(part | {"checked": True, "root": str(root), **_facts(leakage)})
         caveats += [f"Leakage check: {note}." for note in leakage.notes]
         if leakage.findings:
             caveats.append(
-                f"Leakage: {len(leakage.test)} test scenes are among the pairs that {name} was pretrained on."
+                f"Leakage: {len(leakage.test)} test scenes are among the {what} that {name} was pretrained on."
             )
-            refused.append((leakage, f"pretrain {name} without those pairs"))
+            refused.append((leakage, f"pretrain {name} without those {what}"))
     report = LeakReport(tuple(parts), tuple(dict.fromkeys(caveats)))
     write_json(work_dir / LEAKAGE, {"setting": plan.leakage, "parts": report.parts, "caveats": report.caveats})
     if plan.leakage == "stop":
@@ -108,14 +114,7 @@ def find_pairs(data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path,
         roots: Folders that the config names.
         beside: Files or folders near which to look: in them, and in the folders above.
     """
-    name = str(data.get("root", ""))
-    places = [Path(root) for root in roots]
-    for start in (*beside, Path()):
-        above = start.resolve()
-        places += [folder / name for folder in (above, *list(above.parents)[:3])]
-    for place in dict.fromkeys(place.resolve() for place in places):
-        if place.name != name or not place.is_dir():
-            continue
+    for place in _places(str(data.get("root", "")), roots, beside):
         try:
             pairs = read_pairs(place)
         except DataError:
@@ -125,6 +124,55 @@ def find_pairs(data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path,
         if len(pairs) in (data.get("pairs"), data.get("pairs", 0) + dropped):
             return pairs
     return None
+
+
+def find_optical_scenes(
+    data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path, ...]
+) -> tuple[Path, list[Scene]] | None:
+    """The scenes that a detector was trained on, where a folder of that name holds as many of its kind, or more.
+
+    Args:
+        data: ``data`` of the card. A detector may have been trained on a part of the scenes: all of its split are
+            returned.
+        roots: As of ``find_pairs``.
+        beside: Likewise.
+
+    Returns:
+        The folder and the scenes.
+    """
+    for place in _places(str(data.get("root", "")), roots, beside):
+        try:
+            scenes = read_scenes(data["kind"], place, data["train_split"])
+        except OSMError:
+            continue  # another folder of that name
+        if len(scenes) >= data.get("train_scenes", 1):
+            return place, scenes
+    return None
+
+
+def _places(name: str, roots: tuple[str, ...], beside: tuple[Path, ...]) -> Iterator[Path]:
+    """Folders of a name: those that the config names, and those near to somewhere."""
+    places = [Path(root) for root in roots]
+    for start in (*beside, Path()):
+        above = start.resolve()
+        places += [folder / name for folder in (above, *list(above.parents)[:3])]
+    for place in dict.fromkeys(place.resolve() for place in places):
+        if place.name == name and place.is_dir():
+            yield place
+
+
+def _pair_pictures(
+    data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path, ...]
+) -> tuple[Path, list[Picture]] | None:
+    pairs = find_pairs(data, roots, beside)
+    return None if pairs is None else (pairs.root, pair_pictures(pairs))
+
+
+def _optical_pictures(
+    data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path, ...]
+) -> tuple[Path, list[Picture]] | None:
+    found = find_optical_scenes(data, roots, beside)
+    return None if found is None else (found[0], scene_pictures(found[1]))
 
 
 def _facts(leakage: Leakage) -> dict[str, Any]:
@@ -143,11 +191,11 @@ def _data(plan: Plan, data_root: Path) -> Iterator[tuple[list[str], list[Scene],
 
 
 def _pretraining(plan: Plan) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-    """Arms, their files and what the cards say of the pairs; the same pairs once an arm."""
+    """Arms, their files and what the cards say of pairs or scenes; the same ones once an arm."""
     seen = set()
     for cell in plan.cells:
         path = cell.init.path
-        if cell.init.kind != "osm" or path is None or (cell.arm, path) in seen:
+        if cell.init.kind not in PRETRAINED or path is None or (cell.arm, path) in seen:
             continue
         seen.add((cell.arm, path))
         card = read_weights(path).card

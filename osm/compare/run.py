@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,24 +9,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from osm.compare import fairness, fusion
+from osm.compare.arms import FLOOR
+from osm.compare.cells import CELL, check_cells, fingerprint_of, is_finished, ran, read_cell
 from osm.compare.dispatch import CellsLostError, Dispatch, run_tasks
+from osm.compare.fractions import caveats as same_scenes
+from osm.compare.fractions import cell_folder, describe, settings_of, whole
+from osm.compare.fusion import fuse_cells, with_fusions
+from osm.compare.groups import recall
 from osm.compare.leaks import LeakReport, check_leaks
-from osm.compare.plan import FLOOR, Cell, Plan
-from osm.compare.study import ArmInfo, CellResult, SkippedCell, Study
+from osm.compare.plan import Cell, Plan
+from osm.compare.scene_facts import scene_facts
+from osm.compare.study import METRICS, ArmInfo, CellResult, SkippedCell, Study
 from osm.compat.versions import git_revision, package_versions
-from osm.data.groups import find_groups
-from osm.data.scenes import Scene, read_scenes
+from osm.data.scenes import Scene
 from osm.detection.engines import remarks
-from osm.detection.finetune import PREDICTIONS, Finetuned, finetune, read_split
+from osm.detection.finetune import PROOFS, count_ships, finetune, read_split
 from osm.detection.fingerprint import digest_scenes
-from osm.detection.train import CERTIFICATE, CONFIG, TRAINING
-from osm.errors import ConfigError, DataError
-from osm.files import SEAL, check_seal, digests, exclusive, read_json, write_json, write_sealed
+from osm.errors import DataError, OSMError
+from osm.files import digests, exclusive, read_json, write_json, write_sealed
 
 PLAN = "plan.json"
-CELL = "cell.json"
 LOCKS = "locks"
 LOGS = "jobs"
 FORMAT = 1
@@ -59,6 +61,7 @@ def run_plan(
 
     Raises:
         ConfigError: The folder holds a cell of other settings or data; or another run is in it.
+        FairnessError: Two cells differ, or would differ, in more than the initialisation.
         CellsLostError: A cell in another process did not end well; the others did.
         OSMError: From a cell in this process.
     """
@@ -68,18 +71,47 @@ def run_plan(
     with exclusive(work_dir):
         data, digest = describe_data(plan, data_root, work_dir / "cache")
         leaks = check_leaks(plan, data_root, work_dir, partial(progress, 0, "look for test scenes in what trains"))
-        fingerprints = [_fingerprint(cell, digest) for cell in plan.cells]
-        done = finished_cells(plan, digest, work_dir)
-        _write_plan(plan, data, leaks, data_root, work_dir)
-        tasks = [_Task(*entry, data_root, work_dir) for entry in zip(plan.cells, fingerprints, strict=True)]
-        if dispatch.executor == "here":
-            for number, task in enumerate(tasks):
-                if not done[number]:
-                    _run_cell(task, partial(progress, number))
-                finished(number, read_cell(task.folder), not done[number])
-        else:
-            _run_elsewhere(tasks, done, dispatch, finished)
+        done = check_cells(plan.cells, digest, work_dir, dispatch.executor)
+        write_plan(plan, data, leaks, data_root, work_dir)
+        run_cells(plan.cells, done, digest, data_root, work_dir, dispatch, progress, finished)
+        fuse_cells(load_study(work_dir, fused=False), plan.fusions, work_dir)
     return load_study(work_dir)
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    done: Sequence[bool],
+    digest: str,
+    data_root: Path,
+    work_dir: Path,
+    dispatch: Dispatch,
+    progress: Progress,
+    finished: Callable[[int, CellResult, bool], None],
+) -> None:
+    """Run those of some cells that are not finished, and hold all of them to the lock; as ``run_plan`` does.
+
+    Args:
+        cells: The cells.
+        done: Which are finished.
+        digest: Of the data, as ``describe_data`` gives it.
+        data_root: Folder of the data set.
+        work_dir: Folder of the comparison.
+        dispatch: Where they run.
+        progress: Told what is under way.
+        finished: Told of each cell that is finished.
+
+    Raises:
+        FairnessError: Two cells differ in more than the initialisation.
+    """
+    tasks = [_Task(cell, fingerprint_of(cell, digest), data_root, work_dir) for cell in cells]
+    if dispatch.executor == "here":
+        for number, task in enumerate(tasks):
+            if not done[number]:
+                _run_cell(task, partial(progress, number))
+            finished(number, read_cell(task.folder), not done[number])
+    else:
+        _run_elsewhere(tasks, done, dispatch, finished)
+    fairness.check(ran(cells, work_dir), work_dir)
 
 
 @dataclass(frozen=True)
@@ -115,7 +147,7 @@ def _run_elsewhere(
         if why is None:
             finished(number, read_cell(task.folder), True)
         else:
-            lost.append(f"{task.cell.folder.relative_to('cells')}: {why}")
+            lost.append(f"{task.cell.name}: {why}")
     if lost:
         raise CellsLostError(
             tasks[0].work_dir,
@@ -127,31 +159,45 @@ def _run_elsewhere(
 
 def _run_cell(task: _Task, progress: Callable[[str, int, int], None] = lambda what, done, total: None) -> None:
     """Run a cell, unless another process that was still at it has finished it meanwhile."""
+    from osm.detection.hooks import DivergedError
+
     cell, folder = task.cell, task.folder
     with exclusive(task.work_dir / LOCKS / cell.folder, wait=True):
-        if _finished(folder, task.fingerprint):
+        if is_finished(cell, task.fingerprint, folder):
             return
         # what lies here without a cell.json was interrupted
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        result = finetune(
-            cell.recipe,
-            init=cell.init,
-            data_root=task.data_root,
-            work_dir=folder,
-            seed=cell.seed,
-            min_coverage=cell.min_coverage,
-            allow_contract_mismatch=cell.allow_contract_mismatch,
-            cache=task.work_dir / "cache",
-            keep_weights=False,
-            progress=progress,
-        )
-        # what a report reads of a cell, beside its figures
-        files = digests(folder, (PREDICTIONS, CERTIFICATE, TRAINING, CONFIG))
-        write_sealed(folder / CELL, {**_cell_json(cell, task.fingerprint, result), "files": files})
+        try:
+            result = finetune(
+                cell.recipe,
+                init=cell.init,
+                data_root=task.data_root,
+                work_dir=folder,
+                seed=cell.seed,
+                min_coverage=cell.min_coverage,
+                allow_contract_mismatch=cell.allow_contract_mismatch,
+                held_out=cell.held_out,
+                tuning=cell.tuning,
+                cache=task.work_dir / "cache",
+                keep_weights=False,
+                progress=progress,
+            ).to_json()
+        except DivergedError as error:
+            # a learning rate that is too high for an arm is an answer, where that was the question
+            if not cell.held_out:
+                raise
+            result = diverged(error)
+        write_sealed(folder / CELL, {**_cell_json(cell, task.fingerprint), **result, "files": digests(folder, PROOFS)})
 
 
-def _cell_json(cell: Cell, fingerprint: str, result: Finetuned) -> dict[str, Any]:
+def diverged(error: OSMError) -> dict[str, Any]:
+    """The figures of a training whose loss is no longer a number: nothing was found."""
+    nothing = {**dict.fromkeys(METRICS, 0.0), "truth_count": 0, "detection_count": 0}
+    return {"tile": nothing, "scene": nothing, "coverage": None, "seconds": 0.0, "diverged": error.line}
+
+
+def _cell_json(cell: Cell, fingerprint: str) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "detector": cell.recipe.detector,
@@ -159,41 +205,7 @@ def _cell_json(cell: Cell, fingerprint: str, result: Finetuned) -> dict[str, Any
         "seed": cell.seed,
         "init": str(cell.init),
         "fingerprint": fingerprint,
-        **result.to_json(),
     }
-
-
-def _fingerprint(cell: Cell, data_digest: str) -> str:
-    return hashlib.sha256(f"{cell.fingerprint} {data_digest}".encode()).hexdigest()
-
-
-def finished_cells(plan: Plan, digest: str, work_dir: Path) -> list[bool]:
-    """Which cells of a plan are finished.
-
-    Args:
-        plan: The plan.
-        digest: Of the data, as ``describe_data`` gives it.
-        work_dir: Folder of the comparison.
-
-    Raises:
-        ConfigError: A cell of other settings, weights or data is there.
-    """
-    return [_finished(work_dir / cell.folder, _fingerprint(cell, digest)) for cell in plan.cells]
-
-
-def _finished(folder: Path, fingerprint: str) -> bool:
-    path = folder / CELL
-    if not path.is_file():
-        return False
-    found = read_json(path).get("fingerprint")
-    if found != fingerprint:
-        raise ConfigError(
-            path,
-            found="a finished cell of other settings, weights or data",
-            expected="the present ones",
-            mend="use another --work-dir, or delete that cell's folder to run it again",
-        )
-    return True
 
 
 def describe_data(plan: Plan, data_root: Path, cache: Path | None = None) -> tuple[dict[str, Any], str]:
@@ -209,35 +221,37 @@ def describe_data(plan: Plan, data_root: Path, cache: Path | None = None) -> tup
     """
     seen: list[Scene] = []
     parts = {}
+    at: list[dict[str, Any]] = []
     for recipe in plan.recipes:
-        train, test = read_split(recipe, data_root, cache)
-        if not any(np.count_nonzero(~scene.ignore) for scene in test):
+        train, test = read_split(whole(recipe), data_root, cache)
+        if not count_ships(test):
             raise DataError(
                 data_root, found="test scenes without a ship", expected="at least one", mend="correct data.test_split"
             )
+        if (fraction := describe(recipe, train, plan.seeds)) is not None:
+            at.append(fraction)
         seen += [*train, *test]
         parts[recipe.detector] = {
             "kind": recipe.data.kind,
             "train_scenes": len(train),
-            "train_ships": _ships(train),
+            "train_ships": count_ships(train),
             "test_scenes": len(test),
-            "test_ships": _ships(test),
+            "test_ships": count_ships(test),
             "test_split": recipe.data.test_split,
             "radiometry": recipe.data.radiometry,
         }
     first = parts[plan.recipes[0].detector]
     simulated = (data_root / "SIMULATED.json").is_file()
     facts = {**first, "root": data_root.resolve().name, "simulated": simulated}
+    if at:
+        facts["label_fractions"] = at
     if any(part != first for part in parts.values()):
         facts["by_detector"] = parts
     return facts, digest_scenes(seen)
 
 
-def _ships(scenes: Sequence[Scene]) -> int:
-    return sum(int(np.count_nonzero(~scene.ignore)) for scene in scenes)
-
-
-def _write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, data_root: Path, work_dir: Path) -> None:
+def write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, data_root: Path, work_dir: Path) -> None:
+    """Write ``plan.json``, which a report is rendered from."""
     write_json(
         work_dir / PLAN,
         {
@@ -250,27 +264,26 @@ def _write_plan(plan: Plan, data: dict[str, Any], leaks: LeakReport, data_root: 
             "skipped": [asdict(entry) for entry in plan.skipped],
             "settings": {
                 "min_coverage": plan.min_coverage,
-                "detectors": {recipe.detector: recipe.settings() for recipe in plan.recipes},
+                "detectors": {recipe.detector: settings_of(recipe) for recipe in plan.recipes},
+                **({"tuned_lr": tuned_rates(plan)} if plan.tuning else {}),
             },
             "versions": {**package_versions(), "git revision": git_revision()},
             "baseline": FLOOR,
+            "fusions": fusion.to_json(plan.fusions),
             "leakage": {"setting": plan.leakage, "parts": leaks.summary()},
-            **_scene_facts(plan, data_root),
+            "tuning": plan.tuning,
+            **scene_facts(plan, data_root),
             "caveats": [*plan.caveats, *caveats(plan, data), *leaks.caveats],
         },
     )
 
 
-def _scene_facts(plan: Plan, data_root: Path) -> dict[str, Any]:
-    """What is known of single test scenes: their group, and the ground size of a pixel."""
-    groups: dict[str, str] = {}
-    pixel_m: dict[str, float] = {}
-    for kind, split, ids in dict.fromkeys((r.data.kind, r.data.test_split, r.data.test_ids) for r in plan.recipes):
-        scenes = read_scenes(kind, data_root, split, ids)
-        listed = find_groups(kind, data_root)
-        groups |= {scene.scene_id: listed[scene.scene_id] for scene in scenes if scene.scene_id in listed}
-        pixel_m |= {scene.scene_id: scene.pixel_m for scene in scenes if scene.pixel_m is not None}
-    return {"groups": groups, "pixel_m": pixel_m}
+def tuned_rates(plan: Plan) -> dict[str, dict[str, float]]:
+    """The learning rates that arms run with, by detector, where each has its own."""
+    found: dict[str, dict[str, float]] = {}
+    for cell in plan.cells:
+        found.setdefault(cell.recipe.detector, {})[cell.arm] = cell.lr
+    return found
 
 
 def caveats(plan: Plan, data: dict[str, Any]) -> list[str]:
@@ -281,56 +294,28 @@ def caveats(plan: Plan, data: dict[str, Any]) -> list[str]:
     if len(plan.seeds) < 3:
         count = "One seed" if len(plan.seeds) == 1 else f"{len(plan.seeds)} seeds"
         found.append(f"{count}: too few to tell a difference between arms from the spread between runs.")
+    found.extend(same_scenes(data.get("label_fractions", ())))
     found.extend(remarks(plan.recipes))
     found.extend(f"Arm {arm.label}: {arm.note}." for arm in plan.arms if arm.note and arm.kind != FLOOR)
-    return found
+    return [*found, *fusion.caveats(plan.fusions, plan.arms)]
 
 
-def read_cell(folder: Path) -> CellResult:
-    """Read a finished cell.
-
-    Raises:
-        DataError: A file of it is missing, or is not what the cell left.
-    """
-    values = read_json(folder / CELL)
-    if SEAL in values:  # cells of earlier versions have no hashes
-        check_seal(folder / CELL, values)
-        found = digests(folder, values["files"])
-        for name, digest in values["files"].items():
-            if found.get(name) != digest:
-                raise DataError(
-                    folder / name,
-                    found="a file that was changed or damaged" if name in found else "no such file",
-                    expected=f"SHA-256 {digest[:12]}…, as {CELL} says",
-                    mend="copy it again, or delete the cell's folder to run it again",
-                )
-    return CellResult(
-        detector=values["detector"],
-        arm=values["arm"],
-        seed=values["seed"],
-        tile=values["tile"],
-        scene=values["scene"],
-        seconds=values["seconds"],
-        coverage=values["coverage"],
-        folder=folder,
-    )
-
-
-def load_study(work_dir: Path) -> Study:
-    """Read a comparison back from its folder: the plan, and the cells that are finished.
+def load_study(work_dir: Path, *, fused: bool = True) -> Study:
+    """Read a comparison back from its folder: the plan, the cells that are finished and, if asked, those fused of them.
 
     Raises:
         DataError: There is no plan.
     """
     plan = read_json(work_dir / PLAN)
+    told = recall(work_dir)
     cells = [
         read_cell(folder)
         for detector in plan["detectors"]
         for arm in plan["arms"]
         for seed in plan["seeds"]
-        if (folder := work_dir / "cells" / detector / arm["name"] / f"seed{seed}").joinpath(CELL).is_file()
+        if (folder := work_dir / cell_folder(detector, arm["name"], seed)).joinpath(CELL).is_file()
     ]
-    return Study(
+    study = Study(
         title=plan["title"],
         data=plan["data"],
         arms=tuple(ArmInfo(**arm) for arm in plan["arms"]),
@@ -344,6 +329,9 @@ def load_study(work_dir: Path) -> Study:
         caveats=tuple(plan["caveats"]),
         # plans of earlier versions have none of these
         leakage=plan.get("leakage", {}),
-        groups=plan.get("groups", {}),
+        groups=plan.get("groups", {}) if told is None else told.groups,
+        groups_note="" if told is None else told.note,
         pixel_m=plan.get("pixel_m", {}),
+        tuning=plan.get("tuning") or {},
     )
+    return with_fusions(study, fusion.from_json(plan.get("fusions", ())), work_dir) if fused else study

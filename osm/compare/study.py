@@ -26,9 +26,10 @@ class ArmInfo:
     Attributes:
         name: As on the command line, e.g. ``imagenet``.
         label: As in tables, e.g. ``imagenet (partial)``.
-        kind: ``scratch``, ``imagenet`` or ``osm``.
+        kind: ``scratch``, ``imagenet``, ``osm``, ``osd`` or ``fusion``, which is no initialisation.
         source: File or folder the weights came from; None for ``scratch``.
         note: What a reader has to know about this arm, possibly empty.
+        members: Arms whose predictions a fusion is made of; none for an arm that is trained.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ArmInfo:
     kind: str
     source: str | None
     note: str
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class CellResult:
         tile: Figures per tile: ``METRICS`` as fractions, ``truth_count``, ``detection_count``.
         scene: The same per whole scene, detections of overlapping tiles merged.
         seconds: Wall time of training and inference.
-        coverage: Fraction of the detector's backbone tensors that the arm filled; None for scratch.
+        coverage: Fraction of the detector's backbone tensors that the arm filled; None for scratch and for a fusion.
         folder: Where ``predictions.json`` and the other files of the cell lie.
     """
 
@@ -79,6 +81,9 @@ class Study:
         leakage: What was looked for among what was trained on, and found; empty where nobody looked.
         groups: Group by test scene (``inshore``, ``offshore``), where the data set comes with such lists.
         pixel_m: Ground size of a pixel by test scene, where it is known.
+        tuning: Learning rates that were tried and how one was chosen (``osm.compare.tuning``); empty where the
+            recipe's was taken.
+        groups_note: Where the groups are from, if not from the data set.
     """
 
     title: str
@@ -95,3 +100,5 @@ class Study:
     leakage: dict[str, Any] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     pixel_m: dict[str, float] = field(default_factory=dict)
+    tuning: dict[str, Any] = field(default_factory=dict)
+    groups_note: str = ""

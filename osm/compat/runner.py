@@ -34,6 +34,11 @@ def open_log(path: Path) -> MMLogger:
     return logger
 
 
+def quiet_log() -> None:
+    """Let mmengine write nothing but warnings from now on, where a model is built and no training keeps a log."""
+    MMLogger.get_instance(f"osm-{next(_COUNTER)}", logger_name="osm", log_level="WARNING")
+
+
 class QuietRunner(Runner):
     """A Runner that writes to the log of ``open_log``, which has to be called first."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
 from functools import lru_cache
@@ -23,7 +24,12 @@ PACKAGES = (
     "tifffile",
     "safetensors",
     "ultralytics",
+    "ensemble-boxes",
 )
+
+#: Folders of this package whose code decides what a detector finds: not how that is compared, shown or asked for.
+DECIDING = ("compat", "data", "detection", "transfer")
+HERE = Path(__file__).resolve().parents[1]
 
 
 def package_versions() -> dict[str, str]:
@@ -35,6 +41,20 @@ def package_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             versions[name] = "absent"
     return versions
+
+
+@lru_cache(maxsize=1)
+def code_sha256(package: Path = HERE) -> str:
+    """SHA-256 of the code in ``DECIDING``: it tells apart what a version number and a revision do not.
+
+    Args:
+        package: Folder of the package; this one's.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(path for name in DECIDING for path in (package / name).rglob("*.py")):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=1)

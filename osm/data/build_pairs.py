@@ -1,31 +1,42 @@
-"""Co-registered scene pairs, cut into patch pairs in the QXS-SAROPT layout."""
+"""Scene pairs, registered and cut into patch pairs in the QXS-SAROPT layout."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
-import io
+import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from osm.data.build_record import BuildReport, Identity, SceneRecord, finished_build, write_report
-from osm.data.eight_bit import AUTO, ReadRule, read_optical, read_sar
+from osm.data.cutting import UNREGISTERED, Candidate, Screening, cut_scene, vectors_of
+from osm.data.eight_bit import AUTO, ReadRule
 from osm.data.folders import whole_folder
 from osm.data.pairs import BASE_NAME, MANIFEST_NAME, OPTICAL_NAME, SAR_NAME
-from osm.data.partners import ScenePair, check_alignment, find_partners
-from osm.data.patches import REASONS, CutRule, cut
+from osm.data.parallel import Step
+from osm.data.partners import ScenePair, find_files, find_partners
+from osm.data.patches import REASONS, CutRule
 from osm.data.radiometry import Radiometry
+from osm.data.register.align import Alignment, align
+from osm.data.register.picture import draw_tie_points
+from osm.data.register.plan import AlignRule, Prepared, prepare
+from osm.data.register.tie_points import write_tie_points
+from osm.data.screening.near import near_duplicates
+from osm.data.screening.record import write_screening
+from osm.data.screening.scores import DUPLICATE, ScreenRule
+from osm.data.screening.verdicts import Verdict, check_known, read_verdicts
+from osm.data.sources import Hollow
 from osm.errors import DataError
 from osm.files import sha256_file
 
 __all__ = ["BuildReport", "build_pairs"]
 
-MANIFEST_COLUMNS = ("name", "scene", "row", "column", "sar_sha256", "optical_sha256")
+MANIFEST_COLUMNS = ("name", "scene", "row", "column", "sar_sha256", "optical_sha256", "transform")
+TIE_POINTS_NAME = "tie_points"
+MOST_JOBS = 16
 _THREADS = 2
 
 Progress = Callable[[int, int], None]
@@ -48,15 +59,24 @@ def build_pairs(
     max_missing: float = 0.05,
     keep_constant: bool = False,
     skip_unpaired: bool = False,
+    aligning: AlignRule | None = None,
+    tie_points: str | None = None,
+    screen: ScreenRule | None = None,
+    screening: str | Path | None = None,
+    sheet_pages: int = 20,
     overwrite: bool = False,
+    jobs: int | None = None,
     progress: Progress | None = None,
+    watch: Step | None = None,
 ) -> BuildReport:
-    """Cut scene pairs into patch pairs ``out/QXSLAB_SAROPT/{sar_256_oc_0.2,opt_256_oc_0.2}/<n>.png``.
+    """Register scene pairs and cut them into ``out/QXSLAB_SAROPT/{sar_256_oc_0.2,opt_256_oc_0.2}/<n>.png``.
 
-    ``out/manifest.csv`` says for every pair its scene, the row and column of its upper left pixel there, and
-    the SHA-256 of both files; ``out/report.json`` says every setting, the scenes with their checksums and
-    radiometry, and what was dropped. Patches are numbered from 1, scene by scene, row by row. The two folder
-    names are those of QXS-SAROPT whatever the size and overlap.
+    ``out/manifest.csv`` says for every pair its scene, the row and column of its upper left pixel there, the SHA-256 of
+    both files and how it was registered; ``out/report.json`` says every setting, the scenes with their checksums,
+    radiometry, transforms and residuals, and what was dropped. Patches are numbered from 1, scene by scene, row by row.
+    The two folder names are those of QXS-SAROPT whatever the size and overlap. Where tie points were used, they lie in
+    ``out/tie_points/`` with a picture for review; where patches were screened, ``out/screening.csv`` holds every
+    verdict and ``out/sheets/`` the contact sheets.
 
     Args:
         sar: Glob, folder or file of the SAR scenes (``osm.data.partners.find_partners``).
@@ -75,15 +95,25 @@ def build_pairs(
         max_missing: Largest part of missing pixels that a patch may have.
         keep_constant: Whether patches of one value are kept.
         skip_unpaired: Whether files without a partner are left out instead of being an error.
+        aligning: How the optical scenes come onto the grid of the SAR scenes; by default as the headers allow.
+        tie_points: Glob, folder or file of tie points as CSV; a scene that has such a file is registered by it.
+        screen: Thresholds of the screening; None leaves it out, unless ``screening`` is given.
+        screening: A ``screening.csv`` that a person has edited: its verdicts win.
+        sheet_pages: Most contact sheets of each kind.
         overwrite: Whether a folder of pairs that is there already is replaced.
+        jobs: Threads; by default one for each core, at most 16.
         progress: Called after every scene.
+        watch: Called now and then with what is under way.
 
     Raises:
         ConfigError: A setting out of range.
-        DataError: Missing partners; scenes of unequal size or place; unreadable scenes; nothing left to write;
-            a folder that is there already and holds anything else than the same finished run.
+        DataError: Missing partners; scenes that cannot be registered; unreadable scenes; unknown names in
+            ``screening``; nothing left to write; a folder that is there already and holds anything else than the same
+            finished run.
     """
     out = Path(out)
+    jobs = jobs or min(len(os.sched_getaffinity(0)), MOST_JOBS)
+    aligning = aligning or AlignRule()
     cutting = CutRule(size_px, overlap, max_missing, keep_constant)
     reading = ReadRule(
         str(sar_radiometry), str(optical_radiometry), sar_nodata, optical_nodata, sar_band, optical_bands
@@ -91,87 +121,176 @@ def build_pairs(
     pairs, unpaired = find_partners(sar, optical)
     if unpaired and not (skip_unpaired and pairs):
         raise _joined(unpaired, "files are without a partner")
-    _check_alignments(pairs)
+    tables = _tie_point_files(tie_points, pairs)
+    edited = {} if screening is None else read_verdicts(Path(screening))
+    if screening is not None and screen is None:
+        screen = ScreenRule()
+    prepared = _prepare_all(pairs, aligning, tables)
     lone = tuple(problem.where for problem in unpaired)
-    sums = _checksums(pairs)
-    identity = Identity.of(cutting, reading, pairs, sums)
+    sums = _checksums([path for pair in pairs for path in (pair.sar_path, pair.optical_path)] + list(tables.values()))
+    more: dict[str, Any] = {} if aligning == AlignRule() else {"aligning": asdict(aligning)}
+    more |= {} if screen is None else {"screen": asdict(screen), "sheet_pages": sheet_pages}
+    more |= {} if screening is None else {"screening_sha256": sha256_file(screening)}
+    identity = Identity.of(cutting, reading, pairs, sums, more, tables)
     finished = finished_build(out, identity, lone, overwrite=overwrite)
     if finished is not None:
         return finished
-    rows: list[tuple[Any, ...]] = []
-    scenes: list[SceneRecord] = []
-    # the pool ends first, so that no late writer meets a folder that is being removed or renamed
-    with whole_folder(out) as folder, ThreadPoolExecutor(_THREADS) as pool:
+    with whole_folder(out) as folder:
+        base = folder / BASE_NAME
         for name in (SAR_NAME, OPTICAL_NAME):
-            (folder / BASE_NAME / name).mkdir(parents=True)
-        for done, pair in enumerate(pairs):
+            (base / name).mkdir(parents=True)
+        candidates: list[Candidate] = []
+        parts: list[tuple[Prepared, Alignment, Counter[str]]] = []
+        for done, before in enumerate(prepared):
             if progress is not None:
                 progress(done, len(pairs))
-            new, record = _build_scene(pair, cutting, reading, sums, folder / BASE_NAME, len(rows), pool)
-            rows += new
-            scenes.append(record)
+            key = before.pair.key
+            if watch is not None:
+                watch(f"registering {key}" if before.method == "estimate" else f"reading {key}", 0, 1)
+            aligned = align(before, aligning, reading, jobs=jobs)
+            step = None if watch is None else _named(watch, f"cutting {key}")
+            found, uncut = cut_scene(key, aligned, cutting, Screening(screen, edited), base, jobs, step)
+            candidates += found
+            _write_tie_points(folder / TIE_POINTS_NAME, aligned, done)
+            parts.append((before, _light(aligned), uncut))
         if progress is not None:
             progress(len(pairs), len(pairs))
-        dropped = {reason: sum(scene.dropped[reason] for scene in scenes) for reason in REASONS}
-        if not rows:
+        if screening is not None:
+            check_known(Path(screening), edited, {candidate.name for candidate in candidates})
+        verdicts = _number(candidates, screen, base)
+        scenes, dropped = _records(parts, verdicts, sums)
+        kept = sum(verdict.kept for verdict in verdicts)
+        if not kept:
             raise _all_dropped(sar, dropped, cutting)
-        report = BuildReport(out, len(rows), len(pairs), dropped, lone)
-        _write_manifest(folder / MANIFEST_NAME, rows)
-        write_report(folder, identity, report, scenes)
+        hand = [candidate for candidate in candidates if candidate.by_hand]
+        by_hand = (sum(one.forced for one in hand), sum(not one.forced for one in hand))
+        report = BuildReport(out, kept, len(pairs), dropped, lone, len(candidates), by_hand, tuple(scenes))
+        _write_manifest(folder / MANIFEST_NAME, candidates, verdicts)
+        if screen is not None:
+            write_screening(folder, verdicts, [candidate.thumb for candidate in candidates], sheet_pages, watch)
+        write_report(folder, identity, report)
     return report
 
 
-def _build_scene(
-    pair: ScenePair,
-    cutting: CutRule,
-    reading: ReadRule,
-    sums: dict[Path, str],
-    base: Path,
-    before: int,
-    pool: ThreadPoolExecutor,
-) -> tuple[list[tuple[Any, ...]], SceneRecord]:
-    """Write the patches of one scene pair; returns their rows of the manifest and the scene's record."""
-    optical_job = pool.submit(read_optical, pair.optical_path, reading)
-    sar, optical = read_sar(pair.sar_path, reading), optical_job.result()
-    kept, dropped = cut(sar.pixels, optical.pixels, sar.missing | optical.missing, cutting)
-    jobs = []
-    for number, (row, column) in enumerate(kept, start=before + 1):
-        part = (slice(row, row + cutting.size_px), slice(column, column + cutting.size_px))
-        name = f"{number}.png"
-        first = pool.submit(_write_png, base / SAR_NAME / name, sar.pixels[part])
-        second = pool.submit(_write_png, base / OPTICAL_NAME / name, optical.pixels[part])
-        jobs.append((name, row, column, first, second))
-    rows = [(name, pair.key, row, column, first.result(), second.result()) for name, row, column, first, second in jobs]
-    height_px, width_px = sar.pixels.shape
-    return rows, SceneRecord(
-        scene=pair.key,
-        sar=pair.sar_path.name,
-        optical=pair.optical_path.name,
-        sar_sha256=sums[pair.sar_path],
-        optical_sha256=sums[pair.optical_path],
-        width_px=width_px,
-        height_px=height_px,
-        sar_radiometry=str(sar.radiometry),
-        optical_radiometry=str(optical.radiometry),
-        pairs=len(kept),
-        dropped=dropped,
-    )
+def _tie_point_files(pattern: str | None, pairs: Sequence[ScenePair]) -> dict[str, Path]:
+    """The file of tie points of each scene that has one, by the key of the scene."""
+    if pattern is None:
+        return {}
+    files = find_files("--tie-points", pattern, (".csv",))
+    if len(files) == 1 and len(pairs) == 1:
+        return {pairs[0].key: next(iter(files.values()))}
+    known = {pair.key for pair in pairs}
+    strange = sorted(files.keys() - known)
+    if strange:
+        raise DataError(
+            files[strange[0]],
+            found=f"tie points of {strange[0]!r}, which no scene pair is called",
+            expected=f"the key of a scene pair, such as {pairs[0].key!r}",
+            mend="rename the file, or correct the pattern of --tie-points",
+        )
+    return files
 
 
-def _check_alignments(pairs: Sequence[ScenePair]) -> None:
-    """Check all scenes before the first is cut: an error after an hour helps nobody."""
-    problems = []
+def _prepare_all(pairs: Sequence[ScenePair], rule: AlignRule, tables: dict[str, Path]) -> list[Prepared]:
+    """Look at all scenes before the first is cut: an error after an hour helps nobody."""
+    prepared, problems = [], []
     for pair in pairs:
         try:
-            check_alignment(pair)
+            prepared.append(prepare(pair, rule, tables.get(pair.key)))
         except DataError as problem:
             problems.append(problem)
     if problems:
         raise _joined(problems, "scene pairs have such a problem")
+    return prepared
 
 
-def _checksums(pairs: Sequence[ScenePair]) -> dict[Path, str]:
-    paths = [path for pair in pairs for path in (pair.sar_path, pair.optical_path)]
+def _number(candidates: Sequence[Candidate], screen: ScreenRule | None, base: Path) -> list[Verdict]:
+    """Drop near duplicates, and give all others the names of their files."""
+    reasons = {candidate.name: (candidate.reason, "") for candidate in candidates}
+    if screen is not None and screen.duplicate <= 1:
+        rest = [candidate for candidate in candidates if not candidate.reason]
+        # what a person kept comes first: it is dropped for nothing
+        rest.sort(key=lambda candidate: not candidate.forced)
+        for later, earlier, alike in near_duplicates(vectors_of(rest), screen.duplicate):
+            if not rest[later].forced:
+                reasons[rest[later].name] = (DUPLICATE, f"{rest[earlier].name} ({alike:.2f})")
+    verdicts, number = [], 0
+    for candidate in candidates:
+        reason, detail = reasons[candidate.name]
+        pair = ""
+        if not reason:
+            number += 1
+            pair = f"{number}.png"
+        if candidate.sums is not None:
+            for staged in candidate.staged(base):
+                if pair:
+                    os.replace(staged, staged.with_name(pair))
+                else:
+                    staged.unlink()
+        verdicts.append(
+            Verdict(
+                candidate.name, candidate.scene, candidate.row, candidate.column, reason, detail, candidate.scores, pair
+            )
+        )
+    return verdicts
+
+
+def _records(
+    parts: Sequence[tuple[Prepared, Alignment, Counter[str]]], verdicts: Sequence[Verdict], sums: dict[Path, str]
+) -> tuple[list[SceneRecord], dict[str, int]]:
+    """The record of each scene, and what was dropped from all of them."""
+    records = []
+    for before, aligned, uncut in parts:
+        pair = before.pair
+        own = [verdict for verdict in verdicts if verdict.scene == pair.key]
+        counts = uncut + Counter(verdict.reason for verdict in own if verdict.reason)
+        # the reasons that there always are come first; others are named where they occur
+        dropped = {
+            reason: counts[reason] for reason in (*REASONS, UNREGISTERED, *counts) if reason in (*REASONS, *counts)
+        }
+        records.append(
+            SceneRecord(
+                scene=pair.key,
+                sar=pair.sar_path.name,
+                optical=pair.optical_path.name,
+                sar_sha256=sums[pair.sar_path],
+                optical_sha256=sums[pair.optical_path],
+                width_px=before.grid.width_px,
+                height_px=before.grid.height_px,
+                sar_radiometry=str(aligned.sar.radiometry),
+                optical_radiometry=str(aligned.optical.radiometry),
+                pairs=sum(verdict.kept for verdict in own),
+                dropped=dropped,
+                registration=aligned.record(),
+            )
+        )
+    reasons = dict.fromkeys(reason for record in records for reason in record.dropped)
+    return records, {reason: sum(record.dropped.get(reason, 0) for record in records) for reason in reasons}
+
+
+def _write_tie_points(folder: Path, aligned: Alignment, number: int) -> None:
+    """The tie points of a scene and their picture; nothing where there are none."""
+    if aligned.points is None:
+        return
+    key = aligned.prepared.pair.key
+    # keys of scenes may hold anything
+    name = key if key and all(letter.isalnum() or letter in "-_." for letter in key) else f"scene-{number + 1}"
+    write_tie_points(folder / f"{name}.csv", aligned.points)
+    how = "found from the pixels" if aligned.prepared.method == "estimate" else "from a file"
+    draw_tie_points(folder / f"{name}.png", aligned, f"{key}: tie points {how}")
+
+
+def _light(aligned: Alignment) -> Alignment:
+    """The same without the pixels of its scenes, which are done with."""
+    hollow = (Hollow(source.size_px, source.radiometry) for source in (aligned.sar, aligned.optical))
+    return replace(aligned, sar=next(hollow), optical=next(hollow))
+
+
+def _named(watch: Step, what: str) -> Progress:
+    return lambda done, total: watch(what, done, total)
+
+
+def _checksums(paths: Sequence[Path]) -> dict[Path, str]:
     with ThreadPoolExecutor(_THREADS) as pool:
         return dict(zip(paths, pool.map(sha256_file, paths), strict=True))
 
@@ -201,19 +320,11 @@ def _all_dropped(sar: str, dropped: dict[str, int], cutting: CutRule) -> DataErr
     )
 
 
-def _write_png(path: Path, patch: npt.NDArray[np.uint8]) -> str:
-    """Write a patch and return the SHA-256 of the file."""
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(patch)).save(stream, format="PNG", compress_level=4)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(stream.getvalue())
-    return hashlib.sha256(stream.getvalue()).hexdigest()
-
-
-def _write_manifest(path: Path, rows: Iterable[tuple[Any, ...]]) -> None:
+def _write_manifest(path: Path, candidates: Iterable[Candidate], verdicts: Iterable[Verdict]) -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(MANIFEST_COLUMNS)
-        writer.writerows(rows)
+        for candidate, verdict in zip(candidates, verdicts, strict=True):
+            if verdict.kept and candidate.sums is not None:
+                place = (candidate.scene, candidate.row, candidate.column)
+                writer.writerow((verdict.pair, *place, *candidate.sums, candidate.transform))

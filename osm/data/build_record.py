@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,11 @@ class BuildReport:
         out: The folder that was written.
         pairs: Patch pairs in it.
         scenes: Scene pairs that they were cut from.
-        dropped: Patches that were left out, by reason (``osm.data.patches.REASONS``).
+        dropped: Patches that were left out, by reason (``osm.data.patches.REASONS``, and those of screening).
         unpaired: Files that were left out for want of a partner.
+        cut: Patches that were cut and looked at.
+        by_hand: How many of them an edited table of verdicts kept, and how many it dropped, against the screening.
+        scene_records: What the report says of each scene.
         already_built: Whether the same build was there before, and nothing was done.
     """
 
@@ -39,6 +42,9 @@ class BuildReport:
     scenes: int
     dropped: dict[str, int]
     unpaired: tuple[str, ...]
+    cut: int = 0
+    by_hand: tuple[int, int] = (0, 0)
+    scene_records: tuple[SceneRecord, ...] = ()
     already_built: bool = False
 
 
@@ -57,6 +63,7 @@ class SceneRecord:
     optical_radiometry: str
     pairs: int
     dropped: dict[str, int]
+    registration: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,15 +74,33 @@ class Identity:
     sources: str
 
     @classmethod
-    def of(cls, cutting: CutRule, reading: ReadRule, pairs: Sequence[ScenePair], sums: dict[Path, str]) -> Identity:
-        """The identity of a build that is about to run; ``sums`` are the SHA-256 of the scenes."""
-        sources = [(pair.key, sums[pair.sar_path], sums[pair.optical_path]) for pair in pairs]
+    def of(
+        cls,
+        cutting: CutRule,
+        reading: ReadRule,
+        pairs: Sequence[ScenePair],
+        sums: dict[Path, str],
+        more: dict[str, Any] | None = None,
+        tie_points: dict[str, Path] | None = None,
+    ) -> Identity:
+        """The identity of a build that is about to run.
+
+        Args:
+            cutting: How patches are cut.
+            reading: How scenes become 8 bits.
+            pairs: The scenes.
+            sums: SHA-256 of the scenes and of the files of tie points.
+            more: Further settings that are not as they are by default.
+            tie_points: File of tie points by key of the scene.
+        """
+        sources: list[Any] = [(pair.key, sums[pair.sar_path], sums[pair.optical_path]) for pair in pairs]
+        sources += [(key, sums[path]) for key, path in sorted((tie_points or {}).items())]
         # by way of JSON, so that it compares equal with what is read back
-        settings = json.loads(json.dumps({**asdict(cutting), **asdict(reading)}))
+        settings = json.loads(json.dumps({**asdict(cutting), **asdict(reading), **(more or {})}))
         return cls(settings, hashlib.sha256(json.dumps(sources).encode()).hexdigest())
 
 
-def write_report(folder: Path, identity: Identity, report: BuildReport, scenes: Sequence[SceneRecord]) -> None:
+def write_report(folder: Path, identity: Identity, report: BuildReport) -> None:
     """Write ``report.json``; after everything else, for it is what marks a build as finished."""
     record = {
         "format": _FORMAT,
@@ -83,7 +108,9 @@ def write_report(folder: Path, identity: Identity, report: BuildReport, scenes: 
         "pairs": report.pairs,
         "dropped": report.dropped,
         "unpaired": report.unpaired,
-        "scenes": [asdict(scene) for scene in scenes],
+        "cut": report.cut,
+        "by_hand": {"kept": report.by_hand[0], "dropped": report.by_hand[1]},
+        "scenes": [asdict(scene) for scene in report.scene_records],
     }
     write_json(folder / REPORT_NAME, record)
 
@@ -111,7 +138,8 @@ def finished_build(out: Path, identity: Identity, unpaired: tuple[str, ...], *, 
         raise DataError(out, found="pairs of another version", expected=expected, mend=mend)
     if record["settings"] != identity.settings:
         before, now = record["settings"], identity.settings
-        changed = [f"{name} {before.get(name)} there, {now[name]} now" for name in now if before.get(name) != now[name]]
+        names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+        changed = [f"{name} {_short(before.get(name))} there, {_short(now.get(name))} now" for name in names]
         raise DataError(out, found=f"pairs of other settings ({'; '.join(changed)})", expected=expected, mend=mend)
     if record["sources"] != identity.sources:
         raise DataError(out, found="pairs of other scenes", expected=expected, mend=mend)
@@ -120,3 +148,8 @@ def finished_build(out: Path, identity: Identity, unpaired: tuple[str, ...], *, 
         found = f"only {len(folder)} of the {record['pairs']} pairs that its report lists"
         raise DataError(out, found=found, expected="a whole build", mend=mend)
     return BuildReport(out, record["pairs"], len(record["scenes"]), record["dropped"], unpaired, already_built=True)
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -3,11 +3,13 @@
 Source: Xia et al., "DOTA: A Large-scale Dataset for Object Detection in Aerial Images", CVPR 2018. Layout: folders
 ``train`` and ``val``, each with ``images/<name>.png`` and ``labelTxt/<name>.txt`` (also ``labelTxt-v1.0`` and others,
 also one deeper), or ``images`` and ``labelTxt`` alone. A label begins with ``imagesource:`` and ``gsd:`` (metres a
-pixel, or null), then has a line an object: four corners, category, and 1 or 2 where it is difficult.
+pixel, or null), then has a line an object: four corners, category, and 1 or 2 where it is difficult. A category that
+DOTA does not have is a fault of the file, since a misspelt ship would be missed without a word.
 """
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -35,6 +37,12 @@ SHIP = "ship"
 _LAYOUT = "images/<name>.png and labelTxt/<name>.txt, in this folder or in train/ and val/"
 _LABELS = re.compile(r"labelTxt(-v\d+(\.\d+)?)?")
 _HEADER = re.compile(r"(imagesource|gsd|acquisition dates?)\s*:\s*(.*)", re.IGNORECASE)
+#: Categories of DOTA v1.0, v1.5 and v2.0.
+CATEGORIES = (
+    *("plane", "ship", "storage-tank", "baseball-diamond", "tennis-court", "basketball-court", "ground-track-field"),
+    *("harbor", "bridge", "large-vehicle", "small-vehicle", "helicopter", "roundabout", "soccer-ball-field"),
+    *("swimming-pool", "container-crane", "airport", "helipad"),
+)
 _MAX_BYTES = 64 * 2**20  # a label of DOTA has some 100 kB
 
 
@@ -120,10 +128,17 @@ def parse_label_txt(path: Path) -> Label:
     Raises:
         DataError: The file cannot be read, or a line is neither a header nor an object.
     """
-    corners, difficult, pixel_m = [], [], None
+    corners, difficult, pixel_m, objects = [], [], None, 0
     for number, line in enumerate(_lines(path), start=1):
         header = _HEADER.fullmatch(line)
         if header is not None:
+            if objects:
+                raise DataError(
+                    path,
+                    found=f"line {number}: {_shown(line)} after {objects} objects",
+                    expected="one head, before the first object",
+                    mend="two labels may have been joined: get the label again",
+                )
             if header[1].lower() == "gsd":
                 pixel_m = _pixel_m(path, number, header[2])
             continue
@@ -131,6 +146,7 @@ def parse_label_txt(path: Path) -> Label:
         if not words:
             continue
         points, flag = _object(path, number, words)
+        objects += 1
         if words[8].lower() == SHIP:
             corners.append(points)
             difficult.append(flag)
@@ -159,15 +175,29 @@ def _object(path: Path, number: int, words: list[str]) -> tuple[list[float], boo
         points = [float(word) for word in words[:8]]
         if len(words) not in (9, 10) or not all(map(math.isfinite, points)):
             raise ValueError("no object")
-        return points, len(words) == 10 and int(words[9]) > 0
+        difficult = int(words[9]) if len(words) == 10 else 0
+        if difficult not in (0, 1, 2):
+            raise ValueError("no such difficulty")
     except ValueError as error:
-        shown = " ".join(words)
         raise DataError(
             path,
-            found=f"line {number}: {shown if len(shown) <= 80 else shown[:77] + '…'}",
+            found=f"line {number}: {_shown(' '.join(words))}",
             expected="x1 y1 x2 y2 x3 y3 x4 y4 category difficult",
             mend="correct this line",
         ) from error
+    if words[8].lower() not in CATEGORIES:
+        near = difflib.get_close_matches(words[8].lower(), CATEGORIES, n=1)
+        raise DataError(
+            path,
+            found=f"line {number}: a category {_shown(words[8])!r}",
+            expected=f"one of DOTA's {len(CATEGORIES)}",
+            mend=f"write {near[0]!r} if that is meant" if near else "correct or remove this line",
+        )
+    return points, difficult > 0
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}…"
 
 
 def _pixel_m(path: Path, number: int, text: str) -> float | None:

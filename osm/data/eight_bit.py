@@ -16,7 +16,7 @@ from osm.data.radiometry import Radiometry
 from osm.errors import DataError
 
 AUTO = "auto"
-_AUTO_DEEP = Radiometry("percentile", 0.5, 99.5)
+AUTO_DEEP = Radiometry("percentile", 0.5, 99.5)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _map(
     image: npt.NDArray[Any], missing: npt.NDArray[np.bool_], nodata: float | None, spelling: str, path: Path
 ) -> EightBit:
     if spelling == AUTO:
-        how = Radiometry("none") if image.dtype == np.uint8 else _AUTO_DEEP
+        how = Radiometry("none") if image.dtype == np.uint8 else AUTO_DEEP
     else:
         how = Radiometry.parse(spelling)
     try:

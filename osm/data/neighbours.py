@@ -183,6 +183,15 @@ def describe(sar: Bytes, optical: Bytes, overlap: float) -> Floats:
     return np.stack([_vectors(bands[:, :, rows, columns], cell_px) for rows, columns in windows], axis=1)
 
 
+def describe_whole(sar: Bytes, optical: Bytes) -> Floats:
+    """Vectors ``(n, DIMENSIONS)`` of whole patches; arguments as for ``describe``."""
+    height_px, width_px = sar.shape[1:]
+    bands = np.empty((len(sar), 2, height_px, width_px), dtype=np.float32)
+    bands[:, 0] = sar
+    bands[:, 1] = _sum([optical[..., band] for band in range(3)]) / 3
+    return _vectors(bands, max(1, min(height_px, width_px) // _CELLS))
+
+
 def compare(vectors: npt.NDArray[np.float16], where: Path, likeness: Likeness = Likeness()) -> Links:
     """Compare all patches with all, by ``RULES``.
 

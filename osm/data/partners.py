@@ -104,19 +104,20 @@ def check_alignment(pair: ScenePair) -> tuple[int, int]:
     return size
 
 
-def find_files(option: str, pattern: str) -> dict[str, Path]:
-    """Images of a glob, a folder or one file, by the key that ``find_partners`` explains.
+def find_files(option: str, pattern: str, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> dict[str, Path]:
+    """Images (or files of other suffixes) of a glob, a folder or one file, by the key that ``find_partners`` explains.
 
     Args:
         option: What the pattern was given as, for the error.
         pattern: A glob, a folder or one file.
+        suffixes: Which files of a folder count.
 
     Raises:
         DataError: No file, or two of one key.
     """
     folder = Path(pattern)
     if folder.is_dir():
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
         keys = [path.stem for path in paths]
     elif folder.is_file():
         paths, keys = [folder], [folder.stem]
@@ -131,7 +132,9 @@ def find_files(option: str, pattern: str) -> dict[str, Path]:
         raise DataError(
             f"{option} {pattern}",
             found="an empty folder" if folder.is_dir() else "no file of this name",
-            expected="a glob such as 'scenes/*_sar.tif' or a folder of PNG, JPEG or TIFF images",
+            expected="a glob such as 'scenes/*_sar.tif' or a folder of PNG, JPEG or TIFF images"
+            if suffixes == IMAGE_SUFFIXES
+            else f"a glob such as 'tie_points/*{suffixes[0]}', a folder or a file",
             mend="check the path, and put the glob in quotes",
         )
     files: dict[str, Path] = {}

@@ -81,6 +81,13 @@ def missing_pixels(image: npt.NDArray[Any], nodata: float | None, *, zero_is_fil
     return missing
 
 
+def sticking_out(width_px: int, height_px: int, rule: CutRule) -> int:
+    """How many patches it would take more to cover an area, sticking out of it."""
+    size_px, stride_px = rule.size_px, rule.stride_px
+    inside = len(range(0, height_px - size_px + 1, stride_px)) * len(range(0, width_px - size_px + 1, stride_px))
+    return _steps(height_px, size_px, stride_px) * _steps(width_px, size_px, stride_px) - inside
+
+
 def cut(sar: Bytes, optical: Bytes, missing: Mask, rule: CutRule) -> tuple[list[tuple[int, int]], dict[str, int]]:
     """Choose the patches of one scene pair.
 
@@ -99,9 +106,7 @@ def cut(sar: Bytes, optical: Bytes, missing: Mask, rule: CutRule) -> tuple[list[
     rows = range(0, height_px - size_px + 1, stride_px)
     columns = range(0, width_px - size_px + 1, stride_px)
     dropped = dict.fromkeys(REASONS, 0)
-    dropped["border"] = _steps(height_px, size_px, stride_px) * _steps(width_px, size_px, stride_px) - (
-        len(rows) * len(columns)
-    )
+    dropped["border"] = sticking_out(width_px, height_px, rule)
     kept = []
     for row in rows:
         for column in columns:

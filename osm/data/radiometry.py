@@ -124,16 +124,35 @@ class Radiometry:
                     mend="choose a radiometry, for example percentile:0.5,99.5",
                 )
             return image
+        low, high = self._limits(_real(image), nodata)
+        return self.apply_between(image, low, high, nodata=nodata)
+
+    def apply_between(
+        self, image: npt.NDArray[Any], low: float, high: float, *, nodata: float | None = None
+    ) -> npt.NDArray[np.uint8]:
+        """Map one image, or a window of one, by limits that are known already.
+
+        Args:
+            image: Of any shape and type.
+            low: The value that becomes 0, its logarithm for ``log``; unused by ``none``.
+            high: The value that becomes 255, likewise.
+            nodata: The value that marks missing pixels, if the file states one.
+
+        Returns:
+            uint8 of the same shape.
+
+        Raises:
+            DataError: ``none`` on an image that is not 8-bit.
+        """
+        if self.kind == "none":
+            return self._map(image, nodata)
         if image.dtype in (np.uint8, np.uint16):
             # few possible values: look the mapping up instead of computing it for each pixel
-            low, high = self._limits(image, nodata)
             table = self._scale(np.arange(np.iinfo(image.dtype).max + 1, dtype=np.float64), low, high)
             if nodata is not None and 0 <= nodata < len(table) and nodata == int(nodata):
                 table[int(nodata)] = 0
             return np.asarray(table[image])
-        values = np.abs(image) if np.iscomplexobj(image) else image
-        values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
-        low, high = self._limits(values, nodata)
+        values = _real(image)
         missing = ~np.isfinite(values)
         if nodata is not None:
             missing |= values == nodata
@@ -166,6 +185,12 @@ class Radiometry:
             values = np.log(values, out=np.full_like(values, -np.inf), where=positive)
         unit = (values - low) / (high - low) if high > low else (values > high).astype(np.float32)
         return np.asarray(np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8))
+
+
+def _real(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values that can be ordered: magnitudes of complex ones, and float64 of what is neither short nor a float."""
+    values = np.abs(image) if np.iscomplexobj(image) else image
+    return values if values.dtype in (np.uint8, np.uint16, np.float32, np.float64) else values.astype(np.float64)
 
 
 def _shown(value: float) -> str:

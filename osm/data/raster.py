@@ -18,7 +18,7 @@ from osm.errors import DataError, EnvironmentProblem
 #: Formats that are opened. What points at other files or at the network (VRT, WMS, /vsicurl/ …) is not among them.
 DRIVERS = ("GTiff", "PNG", "JPEG", "JP2OpenJPEG", "ENVI", "NITF", "HFA")
 #: GDAL's cache of decoded blocks: memory must not grow with the scene.
-CACHE_BYTES = 64 * 2**20
+CACHE_BYTES = 32 * 2**20
 _KINDS = "a scene as GeoTIFF, PNG, JPEG, JPEG 2000, ENVI, NITF or IMG"
 
 
@@ -184,6 +184,8 @@ def _numpy_name(name: str) -> str:
 def _broken(path: Path, error: BaseException, part: str = "") -> DataError:
     cause = error.__cause__ or error
     text = " ".join(str(cause).replace(str(path.resolve()), "it").replace(str(path), "it").split())[:160]
+    if "not recognized as being in a supported" in text:
+        text = "an empty file" if path.stat().st_size == 0 else "a file that is none of these by its content"
     return DataError(
         path,
         found=f"{part}{text or type(error).__name__}",

@@ -19,7 +19,7 @@ from osm.data.images import image_size
 from osm.data.scene import Label, Report, Scene, SceneFiles, listed_splits, natural_key, raise_problem
 from osm.errors import ConfigError, DataError
 
-__all__ = ["READERS", "Reader", "Scene", "find_scenes", "load_scene", "natural_key", "read_scenes"]
+__all__ = ["OPTICAL", "READERS", "Reader", "Scene", "find_scenes", "load_scene", "natural_key", "read_scenes"]
 
 
 class Reader(Protocol):
@@ -40,6 +40,9 @@ READERS: dict[str, Reader] = {
     "dota": dota.find_dota,
 }
 
+
+#: Kinds whose scenes are optical images in colours.
+OPTICAL = frozenset({dota.KIND})
 
 SPLITS: dict[str, Callable[[Path], list[str]]] = {
     "air-sarship-1.0": airsarship.splits,

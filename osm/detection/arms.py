@@ -11,8 +11,11 @@ from pathlib import Path
 from urllib.error import URLError
 
 from osm.errors import ConfigError, WeightsError
+from osm.transfer.card import OSD, OSM, SAR_DETECTOR, Card
 
-KINDS = ("scratch", "imagenet", "osm")
+KINDS = ("scratch", "imagenet", "osm", "osd")
+#: Of these, the ones whose weights somebody pretrained and gives as a file.
+PRETRAINED = ("osm", "osd")
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Init:
     """How a detector's backbone starts.
 
     Attributes:
-        kind: ``scratch``, ``imagenet`` or ``osm``.
+        kind: ``scratch``, ``imagenet``, ``osm`` (pretrained by matching) or ``osd`` (as an optical ship detector).
         path: The file of weights; None for ``scratch``, and for ``imagenet`` where it is to be downloaded.
     """
 
@@ -32,21 +35,58 @@ class Init:
 
 
 def parse_init(text: str) -> Init:
-    """Read ``scratch``, ``imagenet``, ``imagenet:PATH`` or ``osm:PATH``.
+    """Read ``scratch``, ``imagenet``, ``imagenet:PATH``, ``osm:PATH`` or ``osd:PATH``.
 
     Raises:
         ConfigError: It is none of these.
     """
     kind, _, path = text.partition(":")
-    bad = kind not in KINDS or (kind == "scratch" and path) or (kind == "osm" and not path)
+    bad = kind not in KINDS or (kind == "scratch" and path) or (kind in PRETRAINED and not path)
     if bad:
         raise ConfigError(
             "--init",
             found=repr(text),
-            expected="scratch, imagenet, imagenet:PATH or osm:PATH",
+            expected="scratch, imagenet, imagenet:PATH, osm:PATH or osd:PATH",
             mend="correct the option",
         )
     return Init(kind, Path(path) if path else None)
+
+
+def check_kind(kind: str, path: Path, card: Card | None) -> None:
+    """Make sure that weights are called what their card says: as ``osd`` those of an optical ship detector alone.
+
+    Args:
+        kind: Of the start.
+        path: The file, for the error.
+        card: Its card, where it has one.
+
+    Raises:
+        WeightsError: The kind and the card disagree: files were swapped.
+    """
+    made = None if card is None else card.pretrained
+    if kind == OSD:
+        if made != OSD:
+            was = {None: "without a card", OSM: "that no detector was trained with"}.get(made, f"of a {made}")
+            raise WeightsError(
+                path,
+                found=f"weights {was}, for a start of the kind osd",
+                expected="the backbone of a detector of optical ships",
+                mend="train one on optical scenes with `osm finetune`, then `osm export RUN --to safetensors`",
+            )
+    elif made == OSD:
+        raise WeightsError(
+            path,
+            found=f"the backbone of a detector of optical ships, for a start of the kind {kind}",
+            expected="weights that no detector was trained with",
+            mend=f"give it as --arm osd={path} (osm compare), or as osd:{path}",
+        )
+    elif made == SAR_DETECTOR:
+        raise WeightsError(
+            path,
+            found=f"the backbone of a {made}, for a start of the kind {kind}",
+            expected="weights that no detector was trained with",
+            mend="leave it out: labels of SAR ships that only one arm has seen are no fair start",
+        )
 
 
 def imagenet_url(architecture: str) -> str | None:

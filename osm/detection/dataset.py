@@ -16,6 +16,7 @@ from mmengine.structures import InstanceData
 from torch.utils.data import Dataset, Sampler
 
 from osm.detection.tiles import SceneStore, Tile
+from osm.detection.witness import Draws
 
 #: Elements of the dihedral group: 4 quarter turns × mirrored or not.
 TURNS = 8
@@ -45,15 +46,17 @@ class TileDataset(Dataset[dict[str, Any]]):
         tiles: The tiles.
         store: Where their pixels come from.
         tile_px: Side that small tiles are padded to with zeros (no data), right and below.
+        draws: Told of every tile that is read, if somebody listens.
     """
 
     #: What mmengine hands on to whatever draws detections.
     metainfo: ClassVar[dict[str, Any]] = {"classes": ("ship",)}
 
-    def __init__(self, tiles: Sequence[Tile], store: SceneStore, tile_px: int) -> None:
+    def __init__(self, tiles: Sequence[Tile], store: SceneStore, tile_px: int, draws: Draws | None = None) -> None:
         self.tiles = tiles
         self.store = store
         self.tile_px = tile_px
+        self.draws = draws
 
     def __len__(self) -> int:
         return len(self.tiles)
@@ -69,6 +72,8 @@ class TileDataset(Dataset[dict[str, Any]]):
             ``inputs`` (3, tile_px, tile_px) uint8, three equal bands unless the scene is optical, and
             ``data_samples``.
         """
+        if self.draws is not None:
+            self.draws.note(code)
         index, turn = divmod(code, TURNS)
         tile = self.tiles[index]
         x1, y1, x2, y2 = tile.window

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from osm.compat.scope import mmdet_scope
+from osm.data.scenes import OPTICAL
 from osm.detection.engines import Job
 from osm.detection.recipe import Recipe, TrainSettings
 from osm.errors import ConfigError
@@ -58,8 +59,13 @@ def model_config(recipe: Recipe) -> dict[str, Any]:
 
 
 def fed(recipe: Recipe) -> InputContract:
-    """What this engine feeds a backbone: 8-bit SAR, replicated and normalised as ``model_config`` says."""
-    return InputContract.of(recipe.architecture, radiometry=recipe.data.radiometry)
+    """What this engine feeds a backbone: 8-bit SAR, replicated, or colours; normalised as ``model_config`` says."""
+    return contract_of(recipe.architecture, recipe.data.kind, recipe.data.radiometry)
+
+
+def contract_of(name: str, kind: str, radiometry: str) -> InputContract:
+    """What a backbone is fed of scenes of a kind of ``osm.data.scenes``."""
+    return InputContract.of(name, radiometry=radiometry, bands=3 if kind in OPTICAL else 1)
 
 
 def build_detector(
@@ -180,6 +186,10 @@ class MMDetEngine:
 
     def check(self, recipe: Recipe) -> None:
         """Nothing beyond what reading a recipe checks: mmdet judges its own words when it builds the model."""
+
+    def resolve(self, recipe: Recipe) -> dict[str, Any]:
+        """See ``osm.detection.engines.Engine``."""
+        return model_config(recipe)
 
     def build(
         self,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from osm.detection.witness import Witness
 from osm.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Job:
         tensorboard: Whether to write TensorBoard events too.
         resume: Continue from the last checkpoint in ``work_dir``.
         progress: Told of steps done and steps in all, as ``"train"``.
+        witness: Told of every tile that is read, and of the detector at the first step.
+        validate: Called with the detector, epochs and steps done after every epoch; None where nothing is validated.
     """
 
     recipe: Recipe
@@ -74,6 +77,8 @@ class Job:
     tensorboard: bool
     resume: bool
     progress: Progress
+    witness: Witness = field(default_factory=Witness)
+    validate: Callable[[Any, int, int], None] | None = None
 
 
 class Engine(Protocol):
@@ -92,6 +97,12 @@ class Engine(Protocol):
 
         Raises:
             OSMError: The engine is not installed, or does not know a word of the recipe.
+        """
+
+    def resolve(self, recipe: Recipe) -> Mapping[str, Any]:
+        """The recipe's words about the model as they are built from, with everything that was left to defaults of ours.
+
+        What a config merely inherits and this engine replaces is not among them.
         """
 
     def build(

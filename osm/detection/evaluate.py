@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osm.data.boxes import iou_matrix
+from osm.detection.claims import voc_verdicts
 from osm.detection.coco import COCO_IOUS, COCO_RECALLS, judge_coco
 from osm.detection.results import FALSE_ALARM, HIT, NOT_COUNTED, ImageResult, Judged
 
@@ -130,7 +131,7 @@ def judge_voc(results: Sequence[ImageResult], iou: float = 0.5) -> Judged:
     """``judge`` for several images, in the order that decides among equal scores; one threshold, so T = 1."""
     counts = [len(result.scores) for result in results]
     scores = np.concatenate([np.empty(0), *(result.scores.astype(np.float64) for result in results)])
-    verdict = np.concatenate([np.empty(0, dtype=np.int8), *(judge(result, iou) for result in results)])
+    verdict = voc_verdicts(results, iou)
     order = np.argsort(-scores, kind="stable")
     return Judged(
         image=np.repeat(np.arange(len(results)), counts)[order],

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from osm.data.radiometry import Radiometry
 from osm.data.scenes import Scene, read_scenes
 from osm.detection.arms import Init
+from osm.detection.conditions import CONDITIONS
 from osm.detection.engines import Progress
 from osm.detection.leaks import without_leaked
 from osm.detection.recipe import Recipe
-from osm.detection.tiles import SceneStore, training_scenes
+from osm.detection.tiles import SceneStore, training_scenes, validation_scenes
 from osm.detection.train import CERTIFICATE, CHECKPOINTS, CONFIG, TRAINING, train_and_search
+from osm.detection.validation import VALIDATION
 from osm.errors import ConfigError, DataError
 from osm.files import SUMS, digests, write_sealed, write_sums
 from osm.transfer.certificate import Certificate
@@ -30,6 +33,10 @@ if TYPE_CHECKING:
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.json"
 WEIGHTS = "detector.safetensors"
+#: Where the settings of a training stand in ``WEIGHTS``.
+RECIPE_KEY = "osm.recipe"
+#: What a report reads of a run, beside its figures.
+PROOFS = (PREDICTIONS, CERTIFICATE, CONDITIONS, TRAINING, VALIDATION, CONFIG)
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,26 @@ def read_split(recipe: Recipe, data_root: Path, cache: Path | None = None) -> tu
         )
     if data.drop_leaked_train:
         train = without_leaked(train, test, data_root, cache)
+    train, _ = validation_scenes(train, data.validation_fraction)
     return training_scenes(train, data.train_fraction, data.subset_seed), test
+
+
+def hold_out(train: Sequence[Scene], held_out: Sequence[str]) -> tuple[list[Scene], list[Scene]]:
+    """Training scenes without those of some names, and those."""
+    names = set(held_out)
+    return [one for one in train if one.scene_id not in names], [one for one in train if one.scene_id in names]
+
+
+def read_validation(recipe: Recipe, data_root: Path, cache: Path | None = None) -> list[Scene]:
+    """The scenes that ``read_split`` keeps from the training for ``train.validate_every_epochs``; none without it."""
+    data = recipe.data
+    if not recipe.train.validate_every_epochs:
+        return []
+    train = read_scenes(data.kind, data_root, data.train_split, data.test_ids)
+    if data.drop_leaked_train:
+        test = read_scenes(data.kind, data_root, data.test_split, data.test_ids)
+        train = without_leaked(train, test, data_root, cache)
+    return validation_scenes(train, data.validation_fraction)[1]
 
 
 def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> None:
@@ -96,7 +122,7 @@ def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> None:
     """
     if overwrite:
         # our own files by name: a mistyped folder must not lose anything else
-        for name in (METRICS, PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS, SUMS):
+        for name in (METRICS, *PROOFS, WEIGHTS, SUMS):
             (work_dir / name).unlink(missing_ok=True)
         shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
     elif (work_dir / METRICS).is_file():
@@ -121,6 +147,8 @@ def finetune(
     seed: int = 0,
     min_coverage: float = 1.0,
     allow_contract_mismatch: bool = False,
+    held_out: Sequence[str] = (),
+    tuning: Mapping[str, Any] | None = None,
     cache: Path | None = None,
     keep_weights: bool = True,
     resume: bool = False,
@@ -130,9 +158,9 @@ def finetune(
 ) -> Finetuned:
     """Train a detector from a start, search the test scenes and score what it found.
 
-    Writes ``certificate.json``, ``training.json``, ``predictions.json``, ``config.py``, the log, if asked
-    ``detector.safetensors``, and at the end ``metrics.json``: where that is, everything is. ``SHA256SUMS`` lists
-    them.
+    Writes ``certificate.json``, ``conditions.json``, ``training.json``, ``predictions.json``, ``config.py``, the log,
+    if asked ``detector.safetensors``, and at the end ``metrics.json``: where that is, everything is. ``SHA256SUMS``
+    lists them.
 
     Args:
         recipe: What to train on what.
@@ -142,6 +170,8 @@ def finetune(
         seed: Seed of the random weights, the order of tiles and their turns.
         min_coverage: Least fraction of the backbone's tensors that the weights must fill.
         allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
+        held_out: Training scenes to search and score in place of the test scenes, and not to train on.
+        tuning: How the recipe's learning rate was chosen, if it was; written down.
         cache: Folder of decoded scenes, shared by runs; below ``work_dir`` if None.
         keep_weights: Whether to write the detector.
         resume: Continue from the last checkpoint in ``work_dir``, if there is one.
@@ -156,17 +186,21 @@ def finetune(
 
     started = time.monotonic()
     train_scenes, test_scenes = read_split(recipe, data_root, cache or work_dir / "cache")
+    if held_out:
+        train_scenes, test_scenes = hold_out(train_scenes, held_out)
     store = SceneStore(cache or work_dir / "cache", Radiometry.parse(recipe.data.radiometry))
     trained = train_and_search(
         recipe,
         init=init,
         train_scenes=train_scenes,
         test_scenes=test_scenes,
+        validation=read_validation(recipe, data_root, cache or work_dir / "cache"),
         store=store,
         work_dir=work_dir,
         seed=seed,
         min_coverage=min_coverage,
         allow_contract_mismatch=allow_contract_mismatch,
+        tuning=tuning,
         resume=resume,
         launcher=launcher,
         tensorboard=tensorboard,
@@ -177,8 +211,8 @@ def finetune(
     if keep_weights:
         _save(model, work_dir / WEIGHTS, recipe)
     result = Finetuned(
-        tile=_figures(average_precision(predictions.tile_results())),
-        scene=_figures(average_precision(predictions.scene_results())),
+        tile=figures_of(average_precision(predictions.tile_results())),
+        scene=figures_of(average_precision(predictions.scene_results())),
         certificate=certificate,
         train_tiles=trained.train_tiles,
         seconds=time.monotonic() - started,
@@ -190,18 +224,40 @@ def finetune(
             "init": str(init),
             "seed": seed,
             **result.to_json(),
-            "files": digests(work_dir, (PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS)),
+            "data": _data_facts(recipe, data_root, train_scenes, test_scenes),
+            "files": digests(work_dir, (*PROOFS, WEIGHTS)),
         },
     )
-    write_sums(work_dir, (METRICS, PREDICTIONS, CERTIFICATE, TRAINING, CONFIG, WEIGHTS))
+    write_sums(work_dir, (METRICS, *PROOFS, WEIGHTS))
     shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
     return result
 
 
-def _figures(found: AP) -> dict[str, float | None]:
-    # JSON has no nan: an AP without any truth is null
+def _data_facts(recipe: Recipe, root: Path, train: Sequence[Scene], test: Sequence[Scene]) -> dict[str, Any]:
+    """What a detector learned from, for whoever is handed a part of it."""
+    return {
+        "kind": recipe.data.kind,
+        "root": root.resolve().name,
+        "simulated": (root / "SIMULATED.json").is_file(),
+        "optical": all(scene.optical for scene in train),
+        "train_split": recipe.data.train_split,
+        "train_scenes": len(train),
+        "train_ships": count_ships(train),
+        "test_split": recipe.data.test_split,
+        "test_scenes": len(test),
+        "test_ships": count_ships(test),
+    }
+
+
+def count_ships(scenes: Sequence[Scene]) -> int:
+    """Ships that count, of all scenes."""
+    return sum(int((~scene.ignore).sum()) for scene in scenes)
+
+
+def figures_of(found: AP) -> dict[str, float | None]:
+    """The figures of a cell as JSON has them, which has no nan: an AP without any truth is null."""
     return {name: None if math.isnan(value) else value for name, value in found.figures().items()}
 
 
 def _save(model: Detector, path: Path, recipe: Recipe) -> None:
-    write_safetensors(path, model.state_dict(), {"osm.recipe": json.dumps(recipe.settings(), default=str)})
+    write_safetensors(path, model.state_dict(), {RECIPE_KEY: json.dumps(recipe.settings(), default=str)})

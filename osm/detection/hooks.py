@@ -7,14 +7,58 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 
+from osm.detection.witness import Witness
 from osm.errors import OSMError
 from osm.files import read_json, write_json
 
 
 class DivergedError(OSMError):
     """The loss of a training run is no longer a number."""
+
+
+class WitnessHook(Hook):
+    """Shows the detector at its very first step to the witness.
+
+    Args:
+        witness: Of the training.
+        part: Name of the backbone within the model.
+    """
+
+    priority = "LOWEST"  # after all that others do before a step
+
+    def __init__(self, witness: Witness, part: str = "backbone") -> None:
+        self.witness = witness
+        self.part = part
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """Look once."""
+        if runner.iter:
+            return
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        backbone = model.get_submodule(self.part).state_dict()
+        self.witness.at_step0(model, {f"{self.part}.{key}" for key in backbone})
+
+
+class ValidationHook(Hook):
+    """Looks at the validation scenes after an epoch; the training goes on as if it had not.
+
+    Args:
+        validate: ``Job.validate``.
+    """
+
+    def __init__(self, validate: Callable[[Any, int, int], None]) -> None:
+        self.validate = validate
+
+    def after_train_epoch(self, runner: Any) -> None:
+        """Look, in one of several processes."""
+        if is_main_process():
+            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            self.validate(model, runner.epoch + 1, runner.iter)
+            model.train()
 
 
 class CurveHook(Hook):

@@ -35,11 +35,11 @@ def predict_tiles(
         model: A detector; left in evaluation mode.
         tiles: The tiles.
         store: Where their pixels come from.
-        data: For the side of a tile.
+        data: For the side of a tile, unless ``test`` states another.
         test: For batch size and precision.
         progress: Called with tiles done and tiles in all.
     """
-    dataset = TileDataset(tiles, store, data.tile_px)
+    dataset = TileDataset(tiles, store, test.tiling(data).tile_px)
     device = next(model.parameters()).device
     model.eval()
     found: list[TilePrediction] = []
@@ -66,7 +66,7 @@ def predict_scenes(
     progress: Callable[[int, int], None],
 ) -> Predictions:
     """Detections of every tile, and of every scene after merging its tiles."""
-    found = predict_tiles(model, cut(scenes, data), store, data, test, progress)
+    found = predict_tiles(model, cut(scenes, test.tiling(data)), store, data, test, progress)
     by_scene: dict[str, list[TilePrediction]] = {}
     for tile in found:
         by_scene.setdefault(tile.scene_id, []).append(tile)

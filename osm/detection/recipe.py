@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -67,6 +67,8 @@ class DataSettings:
         subset_seed: Seed of that choice and of the choice of empty tiles, the same in every cell.
         drop_leaked_train: Whether to leave out training scenes that show a test scene (``osm.data.leakage``), before
             the fraction is taken.
+        validation_fraction: Part of the training scenes that is never trained on, the same in every run; taken before
+            ``train_fraction`` is, for ``train.validate_every_epochs``.
     """
 
     kind: str = "air-sarship-1.0"
@@ -81,6 +83,7 @@ class DataSettings:
     train_fraction: float = 1.0
     subset_seed: int = 0
     drop_leaked_train: bool = False
+    validation_fraction: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,9 @@ class TrainSettings:
         precision: ``bfloat16`` or ``float32``.
         augment: Flips and quarter turns.
         checkpoint_epochs: Epochs between checkpoints to resume from; 0 for none.
+        min_steps: Steps that are trained at least, by more epochs where the tiles are few; 0 for ``epochs`` alone.
+        validate_every_epochs: Epochs between two looks at the validation scenes (``data.validation_fraction``), and one
+            at the end; 0 for none.
     """
 
     epochs: int = 12
@@ -110,6 +116,8 @@ class TrainSettings:
     precision: str = "bfloat16"
     augment: bool = True
     checkpoint_epochs: int = 1
+    min_steps: int = 0
+    validate_every_epochs: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,8 @@ class TestSettings:
         precision: ``bfloat16`` or ``float32``.
         merge_iou: Detections of a scene that overlap this much are one.
         merge_smaller: So are detections of different tiles that share this much of the smaller one.
+        tile_px: Side of a tile when searching, where it is to be another than in training; 0 for the same. Large
+            tiles show a scene with fewer seams, small ones make more steps of the same pixels.
     """
 
     __test__ = False  # not a test class, whatever its name
@@ -129,6 +139,11 @@ class TestSettings:
     precision: str = "float32"
     merge_iou: float = 0.5
     merge_smaller: float = 0.7
+    tile_px: int = 0
+
+    def tiling(self, data: DataSettings) -> DataSettings:
+        """The settings of the data as they are when searching."""
+        return replace(data, tile_px=self.tile_px or data.tile_px)
 
 
 @dataclass(frozen=True)
@@ -163,6 +178,14 @@ class Recipe:
         if not self.data.drop_leaked_train:
             # younger than cells that are finished, whose fingerprints do not know it
             del values["data"]["drop_leaked_train"]
+        for section, word in (
+            ("test", "tile_px"),
+            ("data", "validation_fraction"),
+            ("train", "min_steps"),
+            ("train", "validate_every_epochs"),
+        ):
+            if not values[section][word]:
+                del values[section][word]
         return values
 
 
@@ -319,9 +342,24 @@ def _check_ranges(recipe: Recipe) -> None:
         (0 < data.min_visible <= 1, "data.min_visible", data.min_visible, "above 0, at most 1"),
         (data.empty_fraction >= 0, "data.empty_fraction", data.empty_fraction, "0 or more"),
         (0 < data.train_fraction <= 1, "data.train_fraction", data.train_fraction, "above 0, at most 1"),
+        (0 <= data.validation_fraction < 1, "data.validation_fraction", data.validation_fraction, "0 to below 1"),
+        (train.min_steps >= 0, "train.min_steps", train.min_steps, "0 or more"),
+        (train.validate_every_epochs >= 0, "train.validate_every_epochs", train.validate_every_epochs, "0 or more"),
+        (
+            data.validation_fraction > 0 or not train.validate_every_epochs,
+            "data.validation_fraction",
+            data.validation_fraction,
+            "above 0, since train.validate_every_epochs asks for scenes that are not trained on",
+        ),
         (train.epochs >= 1, "train.epochs", train.epochs, "1 or more"),
         (train.batch_size >= 2, "train.batch_size", train.batch_size, "2 or more, since batch norm learns"),
         (test.batch_size >= 1, "test.batch_size", test.batch_size, "1 or more"),
+        (
+            not test.tile_px or (test.tile_px % 32 == 0 and test.tile_px > data.overlap_px),
+            "test.tile_px",
+            test.tile_px,
+            "0, or a multiple of 32 above data.overlap_px",
+        ),
         (0 < test.merge_iou <= 1, "test.merge_iou", test.merge_iou, "above 0, at most 1"),
         (0 < test.merge_smaller <= 1, "test.merge_smaller", test.merge_smaller, "above 0, at most 1"),
     )

@@ -36,7 +36,7 @@ def build_runner(model: BaseModel, certificate: Certificate, job: Job) -> Any:
     from osm.compat.runner import QuietRunner
     from osm.detection.dataset import TileDataset, TurningSampler
     from osm.detection.engine import optim_wrapper, schedulers
-    from osm.detection.hooks import CurveHook
+    from osm.detection.hooks import CurveHook, ValidationHook, WitnessHook
     from osm.transfer.step0 import CertificateHook
 
     recipe, work_dir, progress = job.recipe, job.work_dir, job.progress
@@ -45,7 +45,7 @@ def build_runner(model: BaseModel, certificate: Certificate, job: Job) -> Any:
         Config(recipe.settings()).dump(temporary)
     config = Config.fromfile(work_dir / CONFIG)
     settings = recipe.train
-    dataset = TileDataset(list(job.tiles), job.store, recipe.data.tile_px)
+    dataset = TileDataset(list(job.tiles), job.store, recipe.data.tile_px, job.witness.draws)
     loader = DataLoader(
         dataset,
         batch_size=settings.batch_size,
@@ -79,7 +79,9 @@ def build_runner(model: BaseModel, certificate: Certificate, job: Job) -> Any:
         default_hooks={"checkpoint": checkpoint, "logger": {"type": "LoggerHook", "interval": 10}},
         custom_hooks=[
             CertificateHook(certificate, work_dir / CERTIFICATE),
+            WitnessHook(job.witness),
             CurveHook(work_dir / TRAINING, lambda done, total: progress("train", done, total)),
+            *([ValidationHook(job.validate)] if job.validate else []),
         ],
         visualizer={"type": "Visualizer", "vis_backends": backends},
         default_scope="mmdet",

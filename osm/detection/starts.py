@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from osm.detection.arms import KINDS, Init, imagenet_weights, parse_init
+from osm.detection.arms import KINDS, PRETRAINED, Init, check_kind, imagenet_weights, parse_init
 from osm.detection.engine import fed
 from osm.detection.recipe import Recipe
 from osm.errors import ConfigError
 from osm.files import sha256_file
 from osm.transfer.architectures import build_backbone
+from osm.transfer.export import read_card
 from osm.transfer.load import load_backbone
 
 #: Least coverage of a backbone by kind of start: the ImageNet weights at hand may be incomplete, and are then
 #: called so; our own exports never are.
-MIN_COVERAGE = {"scratch": 0.0, "imagenet": 0.8, "osm": 1.0}
+MIN_COVERAGE = {"scratch": 0.0, "imagenet": 0.8, "osm": 1.0, "osd": 1.0}
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Start:
 
 
 def parse_start(text: str) -> Init:
-    """Read ``scratch``, ``imagenet``, ``imagenet:PATH``, ``osm:PATH`` or ``PATH.safetensors`` (an ``osm`` start).
+    """Read what ``parse_init`` reads, or ``PATH.safetensors`` (an ``osm`` start).
 
     Raises:
         ConfigError: It is none of these.
@@ -53,7 +54,7 @@ def parse_start(text: str) -> Init:
         raise ConfigError(
             f"start {text!r}",
             found="no such start",
-            expected="scratch, imagenet, imagenet:PATH, osm:PATH or PATH.safetensors",
+            expected="scratch, imagenet, imagenet:PATH, osm:PATH, osd:PATH or PATH.safetensors",
             mend="correct the argument",
         ) from error
 
@@ -71,7 +72,7 @@ def check_start(
 
     Raises:
         WeightsError: The weights cannot be found, are broken, fit another backbone, were trained on other input or
-            cover too little.
+            cover too little, or are of another kind.
     """
     import torch
 
@@ -80,6 +81,7 @@ def check_start(
     least = MIN_COVERAGE[init.kind] if min_coverage is None else min_coverage
     name = recipe.architecture
     path = init.path or imagenet_weights(name)
+    check_kind(init.kind, path, read_card(path))
     # a pretraining run that probes itself must not find its random state moved
     with torch.random.fork_rng(devices=[]):
         backbone = build_backbone(name)
@@ -91,7 +93,7 @@ def check_start(
         feeds=fed(recipe),
         allow_mismatch=allow_contract_mismatch,
     )
-    label = str(init.path) if init.kind == "osm" else init.kind
+    label = str(init.path) if init.kind in PRETRAINED else init.kind
     if not certificate.complete:
         label += " (partial)"
     contract = certificate.contract

@@ -109,6 +109,28 @@ def training_scenes(scenes: Sequence[Scene], fraction: float, seed: int) -> list
     return [scenes[i] for i in sorted(order[:count])]
 
 
+def validation_scenes(scenes: Sequence[Scene], fraction: float) -> tuple[list[Scene], list[Scene]]:
+    """Scenes to train on, and those that are kept for validation: the same in every run.
+
+    Raises:
+        DataError: One of the two parts holds no ship.
+    """
+    if not fraction:
+        return list(scenes), []
+    order = np.random.default_rng([0, 1]).permutation(len(scenes))
+    count = max(1, round(fraction * len(scenes)))
+    parts = [scenes[i] for i in sorted(order[count:])], [scenes[i] for i in sorted(order[:count])]
+    for name, part in zip(("train on", "validate on"), parts, strict=True):
+        if not any((~scene.ignore).any() for scene in part):
+            raise DataError(
+                f"data.validation_fraction = {fraction:g} of {len(scenes)} training scenes",
+                found=f"{len(part)} scenes to {name}, without a ship",
+                expected="ships in both parts",
+                mend="choose another data.validation_fraction",
+            )
+    return parts
+
+
 def held_back_scenes(scenes: Sequence[Scene], fraction: float, seed: int, count: int) -> list[Scene]:
     """At most ``count`` of the scenes that ``training_scenes`` leaves out; the same for the same seed and fraction."""
     order = np.random.default_rng(seed).permutation(len(scenes))

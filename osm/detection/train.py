@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from osm.data.scene import Scene
-from osm.detection.arms import Init, imagenet_weights
+from osm.detection.arms import Init, check_kind, imagenet_weights
+from osm.detection.conditions import (
+    CONDITIONS,
+    asked,
+    device,
+    drawn,
+    frozen,
+    machine,
+    scenes_used,
+    software,
+    steps_taken,
+    tiles_used,
+)
 from osm.detection.engines import Detector, Job, Progress, find_engine
 from osm.detection.recipe import Recipe
+from osm.detection.schedule import lengthened
 from osm.detection.tiles import SceneStore, training_tiles
+from osm.detection.validation import Validation
+from osm.detection.witness import Witness
 from osm.errors import DataError
-from osm.transfer.certificate import Certificate
+from osm.files import read_json
+from osm.transfer.certificate import Certificate, read_certificate
+from osm.transfer.export import read_card
 
 if TYPE_CHECKING:
     from osm.detection.predictions import Predictions
@@ -51,7 +68,9 @@ def train_and_search(
     work_dir: Path,
     seed: int,
     min_coverage: float,
+    validation: Sequence[Scene] = (),
     allow_contract_mismatch: bool = False,
+    tuning: Mapping[str, Any] | None = None,
     resume: bool = False,
     launcher: str = "none",
     tensorboard: bool = False,
@@ -59,7 +78,8 @@ def train_and_search(
 ) -> Trained:
     """Train a detector on some scenes and search others with it; scoring is left to the caller.
 
-    Writes ``certificate.json``, ``training.json``, ``config.py``, the log and what is needed to resume.
+    Writes ``certificate.json``, ``conditions.json``, ``training.json``, ``config.py``, the log and what is needed to
+    resume.
 
     Args:
         recipe: The detector and its settings; which scenes, its ``data`` does not decide here.
@@ -70,7 +90,9 @@ def train_and_search(
         work_dir: Where to write.
         seed: As in ``finetune``, like all that follows.
         min_coverage: Least fraction of the backbone's tensors that the weights must fill.
+        validation: Scenes for ``train.validate_every_epochs``.
         allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
+        tuning: How the recipe's learning rate was chosen, if it was.
         resume: Continue from the last checkpoint in ``work_dir``.
         launcher: ``none``, ``pytorch`` or ``slurm``.
         tensorboard: Whether to write TensorBoard events too.
@@ -84,6 +106,8 @@ def train_and_search(
 
     engine = find_engine(recipe.engine, recipe.path)
     weights = imagenet_weights(recipe.architecture) if str(init) == "imagenet" else init.path
+    if weights is not None:
+        check_kind(init.kind, weights, read_card(weights))
     open_log(work_dir / "train.log")
     built, certificate = engine.build(
         recipe,
@@ -104,8 +128,31 @@ def train_and_search(
             expected=f"at least train.batch_size = {recipe.train.batch_size}",
             mend="use more scenes or a smaller batch",
         )
-    job = Job(recipe, tiles, store, work_dir, seed, launcher, tensorboard, resume, progress)
+    start = Init(init.kind, weights)
+    known = {
+        **asked(
+            recipe,
+            start,
+            seed=seed,
+            min_coverage=min_coverage,
+            allow_contract_mismatch=allow_contract_mismatch,
+            tuning=tuning,
+        ),
+        "data": {**scenes_used(train_scenes, test_scenes), "train_tiles": tiles_used(tiles)},
+        "software": software(recipe),
+        "device": device(),
+        "machine": machine(),
+        "drawn_backbone": drawn(certificate.to_json()),
+    }
+    witness = Witness(work_dir / CONDITIONS, known, resume)
+    looks = Validation.of(recipe, validation, store, work_dir, progress)
+    longer = replace(recipe, train=lengthened(recipe.train, len(tiles)))
+    job = Job(longer, tiles, store, work_dir, seed, launcher, tensorboard, resume, progress, witness, looks)
     model = engine.train(built, certificate, job)
+    witness.finish({
+        "frozen": frozen(read_certificate(work_dir / CERTIFICATE)),
+        "training": steps_taken(read_json(work_dir / TRAINING)),
+    })  # fmt: skip
     predictions = predict_scenes(
         model,
         test_scenes,

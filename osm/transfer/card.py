@@ -11,6 +11,10 @@ from osm.errors import WeightsError
 from osm.transfer.architectures import architecture
 
 FORMAT = 1
+#: Value of ``data["learned"]`` where a backbone was part of a ship detector; others learned by matching.
+DETECTION = "ship detection"
+#: How a backbone was pretrained, as ``Card.pretrained`` says: by matching; as an optical ship detector; as one of SAR.
+OSM, OSD, SAR_DETECTOR = "osm", "osd", "detector of SAR ships"
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class InputContract:
     Attributes:
         mean: Subtracted, per channel (RGB), in units of 0..255.
         std: Divided by, likewise.
-        bands: Bands of the SAR image before replication.
+        bands: Bands of the image before replication: 1 of SAR, 3 of an optical image in colours.
         replicate_to: Channels the network sees.
         bit_depth: Bits of the image after radiometry.
         radiometry: How other depths become that, as ``osm.data.radiometry`` spells it.
@@ -34,10 +38,10 @@ class InputContract:
     radiometry: str = "none"
 
     @classmethod
-    def of(cls, name: str, *, radiometry: str = "none") -> InputContract:
-        """The contract of an architecture: its mean and std, 8-bit SAR replicated to three channels."""
+    def of(cls, name: str, *, radiometry: str = "none", bands: int = 1) -> InputContract:
+        """The contract of an architecture: its mean and std, 8-bit SAR replicated to three channels, or colours."""
         known = architecture(name)
-        return cls(mean=known.mean, std=known.std, radiometry=radiometry)
+        return cls(mean=known.mean, std=known.std, radiometry=radiometry, bands=bands)
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,11 @@ class Card:
     Attributes:
         architecture: A name of ``osm.transfer.architectures``.
         input: What the network expects to be fed.
-        data: The pairs it learned from: root folder's name, counts, split, whether simulated.
+        data: What it learned from: root folder's name, counts, split, whether simulated. Pairs, or, where ``learned``
+            says ``DETECTION``, the scenes of a detector and whether they were ``optical``.
         config: The resolved settings of the training.
-        start: What the branch started from, and how much of it was filled.
-        metrics: Matching figures on the test pairs.
+        start: What the branch, or the detector's backbone, started from, and how much of it was filled.
+        metrics: Matching figures on the test pairs; of a detector its AP, under ``detection``.
         matching: What it takes to match with both branches; empty where the file holds one backbone alone.
         git_revision: Revision of this software.
         versions: Versions of the packages that matter.
@@ -65,6 +70,13 @@ class Card:
     matching: dict[str, Any] = field(default_factory=dict)
     git_revision: str = field(default_factory=git_revision)
     versions: dict[str, str] = field(default_factory=package_versions)
+
+    @property
+    def pretrained(self) -> str:
+        """How the backbone was pretrained: ``OSM``, ``OSD`` or ``SAR_DETECTOR``."""
+        if self.data.get("learned") != DETECTION:
+            return OSM
+        return OSD if self.data.get("optical") else SAR_DETECTOR
 
     def to_json(self) -> str:
         """The card as JSON text."""

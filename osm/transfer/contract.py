@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from osm.errors import WeightsError
-from osm.transfer.card import Card, InputContract
+from osm.transfer.card import OSD, Card, InputContract
 
 #: Said of weights without a card, whose contract nobody wrote down.
 NO_CARD = "unknown (no card; ImageNet photographs, where these are published weights)"
@@ -80,7 +80,9 @@ class ContractCheck:
         }
 
 
-def compare_contracts(source: InputContract, target: InputContract) -> tuple[tuple[Mismatch, ...], tuple[str, ...]]:
+def compare_contracts(
+    source: InputContract, target: InputContract, *, colours_given_up: bool = False
+) -> tuple[tuple[Mismatch, ...], tuple[str, ...]]:
     """What of two contracts does not agree, and what merely differs.
 
     Mean, std, bands, channels and bit depth are what a network is fed numerically: they must be equal. A radiometry
@@ -95,6 +97,8 @@ def compare_contracts(source: InputContract, target: InputContract) -> tuple[tup
     Args:
         source: What the weights were trained on.
         target: What the network is fed.
+        colours_given_up: Whether the weights are meant to go from images in colours to SAR: three bands in training
+            where one is now given three times are then a note. Mean and std have to be equal all the same.
     """
     mismatches = [
         Mismatch(entry, getattr(source, entry), getattr(target, entry))
@@ -102,6 +106,10 @@ def compare_contracts(source: InputContract, target: InputContract) -> tuple[tup
         if getattr(source, entry) != getattr(target, entry)
     ]
     notes = []
+    bands = Mismatch("bands", 3, 1)
+    if colours_given_up and bands in mismatches and source.replicate_to == target.replicate_to == 3:
+        mismatches.remove(bands)
+        notes.append("trained on the 3 bands of images in colours, fed 1 band of SAR given 3 times")
     if source.radiometry != target.radiometry:
         kinds = [text.partition(":")[0] for text in (source.radiometry, target.radiometry)]
         if "none" not in kinds and kinds.count("log") == 1:
@@ -131,7 +139,7 @@ def check_contract(path: str | Path, card: Card | None, target: InputContract, *
         return ContractCheck(None, NO_CARD, target)
     if origin := card.start.get("imported_from"):
         return ContractCheck(None, IMPORTED.format(origin), target)
-    mismatches, notes = compare_contracts(card.input, target)
+    mismatches, notes = compare_contracts(card.input, target, colours_given_up=card.pretrained == OSD)
     if mismatches and not allowed:
         raise WeightsError(
             path,

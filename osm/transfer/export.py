@@ -116,6 +116,27 @@ def read_export(path: str | Path) -> tuple[dict[str, torch.Tensor], Card]:
     return tensors, card_of(path, metadata)
 
 
+def read_card(path: str | Path) -> Card | None:
+    """The card of a safetensors file, without its tensors; None where it has none, or is another kind of file.
+
+    Raises:
+        WeightsError: The file is broken, or its card is not what was written.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if Path(path).suffix != ".safetensors" or not Path(path).is_file():
+        return None
+    check_header(path)
+    try:
+        with safe_open(path, framework="pt") as stream:
+            metadata: dict[str, str] = stream.metadata() or {}
+    except SafetensorError as error:
+        raise _damaged(path, f"no whole safetensors file ({error})", "exported weights") from error
+    if TEXTS_KEY in metadata:
+        _check_texts(path, metadata)
+    return card_of(path, metadata) if CARD_KEY in metadata else None
+
+
 def card_of(path: str | Path, metadata: Mapping[str, str]) -> Card:
     """The card among the texts that ``read_safetensors`` gave.
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from osm.transfer.card import Card
+from osm.transfer.card import OSD, OSM, SAR_DETECTOR, Card
 
 UNKNOWN = "unknown"
 #: How Hugging Face names licences: lower case, digits, dots and dashes.
@@ -36,13 +36,12 @@ def model_card(
         usages: Framework → lines of Python that load the file; ``usages_of`` if None.
         front_matter: Whether the YAML that Hugging Face reads stands at the top.
     """
-    title = name or f"{card.architecture}: a SAR backbone, pretrained by matching"
+    title = name or f"{card.architecture}: {WHAT[card.pretrained]}"
     blocks = [
         *([_front_matter(card, licence)] if front_matter else []),
         f"# {_plain(title)}",
         *_warnings(card),
-        f"The backbone of the SAR branch of a network that tells which SAR and which optical patches show the same "
-        f"place; a start for ship detectors on SAR images. Architecture: {card.architecture}.",
+        f"{_origin(card)} Architecture: {card.architecture}.",
         "## Data\n\n" + _data(card),
         "## Licence\n\n" + _licence(licence),
         "## Input\n\n" + _input(card),
@@ -59,16 +58,46 @@ def model_card(
     return "\n\n".join(blocks) + "\n"
 
 
+#: Headlines by ``Card.pretrained``.
+WHAT = {
+    OSM: "a SAR backbone, pretrained by matching",
+    OSD: "the backbone of a detector of optical ships",
+    SAR_DETECTOR: "the backbone of a detector of SAR ships",
+}
+
+
+def _origin(card: Card) -> str:
+    if card.pretrained == OSM:
+        return (
+            "The backbone of the SAR branch of a network that tells which SAR and which optical patches show the same "
+            "place; a start for ship detectors on SAR images."
+        )
+    kind = "optical images (the arm osd of a comparison)" if card.pretrained == OSD else "SAR images"
+    return f"The backbone of {_plain(str(card.config.get('detector', 'a detector')))}, trained to find ships in {kind}."
+
+
 def limits(card: Card) -> list[str]:
     """What the weights are not, from the facts of their card."""
     found = []
     if card.data.get("simulated"):
-        found.append("Trained on simulated pairs: they say nothing about real SAR images.")
-    found.append("Matching figures do not tell how a backbone transfers to detection; nothing here was measured on it.")
+        what, real = ("pairs", "SAR images") if card.pretrained == OSM else ("scenes", "images")
+        found.append(f"Trained on simulated {what}: they say nothing about real {real}.")
+    if card.pretrained == OSM:
+        found.append(
+            "Matching figures do not tell how a backbone transfers to detection; nothing here was measured on it."
+        )
+    elif card.pretrained == OSD:
+        found.append(
+            "It has seen no SAR image: it learned from colours, and a SAR detector gives it one band three times. Its "
+            "AP on optical scenes does not tell how it transfers."
+        )
+    else:
+        found.append("It has seen labels of SAR ships: no fair start beside arms that have not.")
     coverage = card.start.get("coverage")
     if card.start.get("source") and coverage is not None and coverage < 1:
+        what = "The branches" if card.pretrained == OSM else "It"
         found.append(
-            f"The branches started from weights that filled {coverage:.2f} of the backbone; the rest began at random."
+            f"{what} started from weights that filled {coverage:.2f} of the backbone; the rest began at random."
         )
     interpolated = card.config.get("finish", {}).get("interpolate", 1)
     if interpolated != 1:
@@ -152,6 +181,11 @@ def _data(card: Card) -> str:
         ("split", "split"),
         ("scenes", "scenes"),
         ("patch_px", "patch, px"),
+        ("kind", "data set"),
+        ("train_scenes", "training scenes"),
+        ("train_ships", "their ships"),
+        ("test_scenes", "test scenes"),
+        ("test_ships", "their ships, to find"),
     )
     data = {**data, "patch_px": " × ".join(map(str, data["patch_px"]))} if data.get("patch_px") else data
     rows = [("folder", data["root"])] if "root" in data else []
@@ -163,7 +197,7 @@ def _data(card: Card) -> str:
 def _licence(licence: str | None) -> str:
     if licence is None:
         return (
-            "Unknown: nobody has stated one. It depends on the terms of the pairs and of the weights that the training "
+            "Unknown: nobody has stated one. It depends on the terms of the data and of the weights that the training "
             "started from; ask whoever gave you this file before you pass it on."
         )
     return f"{_plain(licence)}, as stated by whoever wrote this page."
@@ -172,8 +206,8 @@ def _licence(licence: str | None) -> str:
 def _input(card: Card) -> str:
     contract = card.input
     rows = [
-        ("bands of the SAR image", contract.bands),
-        ("replicated to", f"{contract.replicate_to} channels"),
+        ("bands of the SAR image" if contract.bands == 1 else "bands of the image", contract.bands),
+        ("replicated to" if contract.bands == 1 else "fed to", f"{contract.replicate_to} channels"),
         ("bits", contract.bit_depth),
         ("radiometry", contract.radiometry if contract.radiometry != "none" else "none: 8 bits as delivered"),
         ("mean, in 0..255", ", ".join(f"{value:g}" for value in contract.mean)),
@@ -190,13 +224,14 @@ def _recipe(card: Card) -> str:
         rows.append(("filled by it", f"{card.start['coverage']:.2f} of the tensors"))
     loss = model.get("loss")
     values = (
+        ("detector", card.config.get("detector")),
         ("objective", loss.get("type") if isinstance(loss, Mapping) else loss),
         ("placebo (no pair shown)", "yes" if model.get("placebo") else None),
         ("epochs", train.get("epochs")),
         ("batch", train.get("batch_size")),
         ("optimiser", json.dumps(train["optimizer"]) if train.get("optimizer") else None),
         ("schedule", train.get("schedule")),
-        ("seed", train.get("seed")),
+        ("seed", train.get("seed", card.config.get("seed"))),
     )
     rows += [(name, value) for name, value in values if value is not None]
     text = _table(("", ""), rows)
@@ -230,11 +265,35 @@ def _figures(card: Card) -> str:
             f"The partner is the nearest of {found['candidates']:,} optical patches for "
             f"{100 * found['recall_at_1']:.1f} % of the SAR patches (chance {100 / found['candidates']:.1f} %)."
         )
+    if card.metrics.get("detection"):
+        parts.append(_detection(card))
     if not parts:
         return "None in the card."
     if card.data.get("simulated"):
-        parts.append("All of it on simulated pairs.")
+        parts.append(f"All of it on simulated {'pairs' if card.pretrained == OSM else 'scenes'}.")
     return "\n\n".join(parts)
+
+
+def detection_figures(card: Card) -> list[tuple[str, ...]]:
+    """AP of a detector on its own test scenes, in points: per tile and per scene, each ``_APS``."""
+    found = card.metrics.get("detection", {})
+    return [
+        (
+            f"per {place}",
+            *(f"{100 * found[place][name]:.1f}" if found[place].get(name) is not None else "–" for name in _APS),
+        )
+        for place in ("tile", "scene")
+        if place in found
+    ]
+
+
+def _detection(card: Card) -> str:
+    rows, data = detection_figures(card), card.data
+    where = f"{data.get('test_scenes', 'the')} {'optical ' if data.get('optical') else ''}test scenes"
+    return f"AP of the detector on {where}, in points:\n\n" + _table(("", *_APS.values()), rows)
+
+
+_APS = {"ap50": "AP50", "ap_coco": "AP[.5:.95]"}
 
 
 def _usages(usages: Mapping[str, str]) -> str:

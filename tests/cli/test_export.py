@@ -1,12 +1,17 @@
 """``osm export`` and ``osm import`` as a user meets them."""
 
+import json
+
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from osm.cli.main import main
+from osm.files import digests, write_sealed
 from osm.transfer.architectures import build_backbone
 from osm.transfer.card import Card, InputContract
-from osm.transfer.export import export_backbone, read_export
+from osm.transfer.export import export_backbone, read_export, read_safetensors, write_safetensors
+from osm.transfer.load import certify_random
 
 
 @pytest.fixture
@@ -63,6 +68,55 @@ def test_what_does_not_exist_there_is_one_line(tmp_path, capsys):
     assert capsys.readouterr().err == (
         "error: torchvision: found no darknet53 in it; expected resnet18 or resnet50; choose another framework\n"
     )
+
+
+@pytest.fixture(params=["dota", "ssdd"])
+def detector(request, tmp_path):
+    """The folder of a finished detector run, without the training."""
+    folder = tmp_path / "run"
+    backbone = build_backbone("resnet18")
+    state = {f"backbone.{key}": value for key, value in backbone.state_dict().items()}
+    data = {"kind": request.param, "radiometry": "none", "train_split": "train", "test_split": "val"}
+    recipe = {"detector": "faster-rcnn_r18", "architecture": "resnet18", "data": data, "model": {}}
+    texts = {"osm.recipe": json.dumps(recipe)}
+    write_safetensors(folder / "detector.safetensors", {**state, "neck.conv.weight": torch.zeros(2)}, texts)
+    certify_random(backbone, architecture="resnet18").write(folder / "certificate.json")
+    figures = {"ap50": 0.5, "ap_coco": None}
+    run = {"seed": 3, "init": "scratch", "tile": figures, "scene": figures}
+    files = digests(folder, ("detector.safetensors", "certificate.json"))
+    write_sealed(folder / "metrics.json", {**run, "files": files})
+    return folder
+
+
+def test_a_detectors_backbone_goes_to_frameworks_with_a_card_of_its_run(detector, tmp_path, capsys):
+    optical = kind_of(detector) == "dota"
+    assert run("export", detector, "--to", "torchvision") == 0
+    shown = capsys.readouterr().out
+    assert ("8-bit images in colours, 3 bands" in shown) is optical
+    out = detector / "detector_torchvision.pth"
+    ours = {key: value for key, value in torch.load(out, weights_only=True).items() if "num_batches" not in key}
+    theirs = load_file(detector / "detector.safetensors")
+    assert all(torch.equal(value, theirs[f"backbone.{key}"]) for key, value in ours.items())
+    card = json.loads(out.with_name(out.name + ".card.json").read_text())["card"]
+    assert (card["data"]["learned"], card["data"]["optical"]) == ("ship detection", optical)
+    assert run("export", detector, "--to", "safetensors", "--out", tmp_path / "b.safetensors") == 0
+    shown = capsys.readouterr().out
+    assert ("--arm osd=" in shown) is optical
+    assert ("no arm of a comparison takes it" in shown) is not optical
+    assert run("card", tmp_path / "b.safetensors") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"the backbone of a detector of {'optical ships' if optical else 'SAR ships'}" in shown
+    assert "per scene AP50 50.0, AP[.5:.95] –" in shown
+    assert ("It has seen no SAR image" in shown) is optical
+    assert run("export", detector, "--to", "hub-folder") == 2
+    assert "take its backbone out first" in capsys.readouterr().err
+    assert run("export", tmp_path / "b.safetensors", "--to", "hub-folder", "--out", tmp_path / "hub") == 0
+    page = (tmp_path / "hub" / "README.md").read_text()
+    assert ("SAR branch" in page, "the arm osd of a comparison" in page) == (False, optical)
+
+
+def kind_of(folder):
+    return json.loads(read_safetensors(folder / "detector.safetensors")[1]["osm.recipe"])["data"]["kind"]
 
 
 @pytest.mark.parametrize("arguments", [("export", "w", "--to", "caffe"), ("import", "w", "--from", "ultralytics")])

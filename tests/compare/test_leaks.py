@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from osm.compare.arms import gather_arms
 from osm.compare.dry_run import Cost, DryRun, dry_run
-from osm.compare.leaks import LeakReport, check_leaks, find_pairs
-from osm.compare.plan import gather_arms, make_plan
+from osm.compare.leaks import LeakReport, check_leaks, find_optical_scenes, find_pairs
+from osm.compare.plan import make_plan
 from osm.data.pairs import read_pairs
 from osm.detection.finetune import read_split
 from osm.detection.recipe import load_recipe
@@ -117,6 +118,33 @@ def test_pretraining_pairs_are_compared_where_they_are_at_hand(ssdd_config, tmp_
     report = check_leaks(plan, scenes, tmp_path / "work")
     assert "3 pairs that osm was pretrained on (folder 'pairs') are not at hand" in report.caveats[0]
     assert report.parts[1]["checked"] is False
+
+
+def test_the_scenes_of_an_optical_detector_are_compared_where_they_are_at_hand(ssdd_config, tmp_path):
+    scenes = tmp_path / "scenes"
+    simulate_scenes(scenes, count=4, seed=2, width_px=300, height_px=300, layout="ssdd")
+    optical = tmp_path / "dota"
+    simulate_scenes(optical, count=4, seed=9, width_px=256, height_px=256, layout="dota")
+    data = {"learned": "ship detection", "optical": True, "kind": "dota", "root": "dota", "train_split": "train"}
+    data |= {"train_scenes": 3}
+    card = Card("darknet-narrow", InputContract.of("darknet-narrow", bands=3), data=data)
+    weights = tmp_path / "osd.safetensors"
+    export_backbone(weights, build_backbone("darknet-narrow"), card)
+    plan = make_plan(ssdd_config(), gather_arms([f"osd={weights}"]))
+    report = check_leaks(plan, scenes, tmp_path / "work")
+    assert report.caveats == ()
+    assert report.parts[1]["against"] == "pretraining scenes"
+    assert report.parts[1]["checked"] is True
+    assert report.parts[1]["root"] == str(optical)
+    # an optical data set that holds a test scene
+    seen = np.asarray(Image.open(scenes / "JPEGImages" / "000001.jpg").convert("RGB"))
+    Image.fromarray(seen[10:266, 20:276]).save(optical / "train" / "images" / "P0002.png")
+    with pytest.raises(DataError, match=r"000001 and P0002: they share .*then pretrain osd without those scenes"):
+        check_leaks(plan, scenes, tmp_path / "work")
+    assert find_optical_scenes({**data, "train_scenes": 4}, (), (weights,)) is None
+    shutil.rmtree(optical)
+    report = check_leaks(plan, scenes, tmp_path / "work")
+    assert "the 3 scenes that osd was pretrained on (folder 'dota') are not at hand" in report.caveats[0]
 
 
 def test_pairs_are_known_by_name_and_number(tmp_path):

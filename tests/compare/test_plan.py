@@ -3,10 +3,17 @@
 import pytest
 import torch
 
-from osm.compare.plan import gather_arms, make_plan, parse_arm
+from osm.cli.compare import forecast
+from osm.compare.arms import gather_arms, parse_arm
+from osm.compare.dry_run import DryRun
+from osm.compare.leaks import LeakReport
+from osm.compare.plan import make_plan
 from osm.detection import arms as detection_arms
 from osm.errors import ConfigError, WeightsError
 from osm.transfer.architectures import build_backbone
+from osm.transfer.card import Card, InputContract
+from osm.transfer.export import export_backbone
+from osm.transfer.initialise import initialise
 
 
 def test_arms_are_gathered_with_the_floor_first_and_files_of_one_name_together():
@@ -17,10 +24,78 @@ def test_arms_are_gathered_with_the_floor_first_and_files_of_one_name_together()
     assert gather_arms(["scratch"]) == gather_arms([])
 
 
+def test_names_that_begin_with_osd_are_of_that_kind():
+    arms = gather_arms(["osd=a.safetensors", "osd-long=b.safetensors", "osm=c.safetensors"])
+    assert [arm.kind for arm in arms] == ["scratch", "osd", "osd", "osm"]
+    with pytest.raises(ConfigError, match="expected osd=PATH"):
+        parse_arm("osd")
+
+
+@pytest.fixture
+def osd(tmp_path):
+    """The backbone of a detector of optical ships, as its card says."""
+    data = {"learned": "ship detection", "optical": True, "kind": "dota", "root": "dota", "train_scenes": 6}
+    path = tmp_path / "osd.safetensors"
+    contract = InputContract.of("darknet-narrow", bands=3)
+    start = {"source": "in1k.pth", "coverage": 1.0}
+    card = Card("darknet-narrow", contract, data={**data, "simulated": True}, start=start)
+    export_backbone(path, build_backbone("darknet-narrow"), card)
+    return path
+
+
+def test_the_backbone_of_an_optical_detector_is_an_arm_of_its_own(config, osd, weights):
+    plan = make_plan(config, gather_arms([f"osd={osd}", f"osm={weights['darknet-narrow']}"]))
+    arm = plan.arms[1]
+    assert (arm.name, arm.kind, arm.label, arm.members) == ("osd", "osd", "osd", ())
+    assert "osd.safetensors was pretrained as a detector of optical ships (dota, 6 scenes), in colours" in arm.note
+    assert "that detector's backbone started from in1k.pth (coverage 1.00)" in arm.note
+    assert "pretrained on simulated scenes" in arm.note
+    assert {cell.init.kind for cell in plan.cells if cell.arm == "osd"} == {"osd"}
+
+
+def test_neither_is_taken_for_the_other(config, osd, weights):
+    for name in ("osm", "osm-shuffled", "imagenet"):
+        with pytest.raises(WeightsError, match=rf"of optical ships, for a start of the kind .*--arm osd={osd}"):
+            make_plan(config, gather_arms([f"{name}={osd}"]))
+    with pytest.raises(WeightsError, match="that no detector was trained with, for a start of the kind osd"):
+        make_plan(config, gather_arms([f"osd={weights['darknet-narrow']}"]))
+
+
+def test_fusions_are_planned_with_the_arms(config, osd, weights):
+    pytest.importorskip("ensemble_boxes", reason="the extra fusion is not installed")
+    arms = gather_arms([f"osd={osd}", f"osm={weights['darknet-narrow']}"])
+    assert make_plan(config, arms).fusions == ()
+    asked = make_plan(config, arms, fuse=["osd+osm"])
+    assert [fusion.name for fusion in asked.fusions] == ["osd+osm"]
+    assert asked.cells == make_plan(config, arms).cells
+    said = forecast(DryRun((), (), 1, LeakReport((), ())), asked)
+    assert "afterwards, from their predictions: fusion of osd and osm" in said
+    config.write_text(config.read_text() + "fuse = [('osm', 'osd')]\nfusion = dict(iou=0.6)\n")
+    (planned,) = make_plan(config, arms).fusions
+    assert (planned.name, planned.settings.iou) == ("osm+osd", 0.6)
+    with pytest.raises(ConfigError, match=r"no arm osd; .*give --arm osd=FILE"):
+        make_plan(config, gather_arms([f"osm={weights['darknet-narrow']}"]))
+
+
 @pytest.mark.parametrize("text", ["osm", "osm=", "=a.pth", "scratch=a.pth", "a/b=c.pth", "imagenet="])
 def test_a_wrong_arm_is_named(text):
     with pytest.raises(ConfigError, match="--arm"):
         parse_arm(text)
+
+
+def test_every_seed_may_start_from_a_pretraining_of_its_own(config, weights, tmp_path):
+    for seed in (0, 1):
+        backbone = build_backbone("darknet-narrow")
+        initialise(backbone, seed)
+        card = Card("darknet-narrow", InputContract.of("darknet-narrow"))
+        export_backbone(tmp_path / f"seed{seed}" / "sar_backbone.safetensors", backbone, card)
+    arms = gather_arms([f"osm={tmp_path}/seed{{seed}}/sar_backbone.safetensors"])
+    plan = make_plan(config, arms)
+    started = {(cell.arm, cell.seed): cell.init.path for cell in plan.cells}
+    assert started["osm", 1] == tmp_path / "seed1" / "sar_backbone.safetensors"
+    assert "each seed starts from a pretraining of its own" in plan.arms[1].note
+    with pytest.raises(WeightsError, match="seed2"):
+        make_plan(config, arms, seeds=[0, 2])
 
 
 def test_cells_are_every_arm_with_every_seed_seed_by_seed(config, weights):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from osm.compare.plan import gather_arms, make_plan
+from osm.compare.arms import gather_arms
+from osm.compare.plan import make_plan
+from osm.detection.recipe import read_config
+from osm.errors import ConfigError
 
 KINDS = {
     "table3.py": "air-sarship-1.0",
@@ -29,3 +32,10 @@ def test_table_iii_has_two_detectors_and_five_seeds_and_stops_at_leaks(repo_root
 def test_the_test_images_of_air_sarship_2_are_a_run_of_numbers(repo_root):
     (recipe, _) = make_plan(repo_root / "configs/compare/table3_air-sarship-2.0.py", gather_arms([])).recipes
     assert recipe.data.test_ids == tuple(str(number) for number in range(211, 301))
+
+
+def test_the_recipe_with_both_pretrainings_fuses_their_detectors(repo_root):
+    path = repo_root / "configs/compare/table3_osd.py"
+    with pytest.raises(ConfigError, match=r"a fusion of osd and osm, and no arm osd; .*--arm osd=FILE"):
+        make_plan(path, gather_arms([]))
+    assert read_config(path)["seeds"] == [0, 1, 2, 3, 4]

@@ -151,7 +151,7 @@ def test_every_picture_is_inside_and_described(report):
     page = page_of(report)
     pictures = [a["href"] for tag, a in page.elements if tag == "image"]
     assert len(pictures) == 4  # four of five scenes, shared by both detectors
-    assert all(picture.startswith("data:image/jpeg;base64,") for picture in pictures)
+    assert all(picture.startswith("data:image/webp;base64,") for picture in pictures)
     described = [a for _, a in page.elements if a.get("role") == "img"]
     # seeds and curves: 2 detectors x 2 places; training: 2; panels: 4 scenes x (3 + 2 arms), and 3 x 5 in dispute
     assert len(described) == 4 + 4 + 2 + 20 + 15

@@ -105,7 +105,7 @@ def test_optical_scenes_are_shown_in_their_colours(tmp_path):
     scene = ScenePrediction("blue", str(tmp_path / "blue.png"), 60, 40, "none", none, [], none, [])
     _, picture, problem = strip.Pictures().of(scene, (0, 0, 60, 40))
     assert problem == ""
-    assert picture.startswith("data:image/jpeg;base64,")
+    assert picture.startswith("data:image/webp;base64,")
     missing = dataclasses.replace(scene, image_path=str(tmp_path / "gone.png"))
     _, picture, problem = strip.Pictures().of(missing, (0, 0, 60, 40))
     assert picture is None
@@ -120,6 +120,7 @@ def test_leaks_are_named_and_what_was_left_out_is_no_leak():
         part | {"dropped": False, "test_scenes": [], "train_images": []},
         {"against": "pretraining pairs", "arm": "osm", "pairs": "qxs", "weights": "x", "checked": False},
         {"against": "pretraining pairs", "arm": "osm", "pairs": "qxs", "checked": True, "test_scenes": ["3"]},
+        {"against": "pretraining scenes", "arm": "osm", "pairs": "dota", "checked": False},
     ]
     arms = (ArmInfo("osm", "osm (ours)", "osm", "x", ""),)
     study = bare_study({}, arms=arms, leakage={"setting": "warn", "parts": parts})
@@ -129,7 +130,9 @@ def test_leaks_are_named_and_what_was_left_out_is_no_leak():
     assert [row[-1] for row in proofs.leak_table(study).rows] == [
         "LEAKS; no georeference", "these training scenes were left out", "nothing leaks",
         "could not be checked: these pairs are not at hand", "LEAKS",
+        "could not be checked: these optical scenes are not at hand",
     ]  # fmt: skip
+    assert proofs.leak_table(study).rows[-1][0] == "optical scenes of osm (ours) (dota)"
     assert proofs.leaks(bare_study({})) == []
 
 

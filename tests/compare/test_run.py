@@ -12,8 +12,9 @@ import time
 import psutil
 import pytest
 
+from osm.compare.arms import gather_arms
 from osm.compare.dispatch import CellsLostError, Dispatch
-from osm.compare.plan import gather_arms, make_plan
+from osm.compare.plan import make_plan
 from osm.compare.report import write_report
 from osm.compare.run import load_study, run_plan
 from osm.errors import ConfigError, DataError
@@ -143,7 +144,8 @@ def test_killed_in_the_middle_it_ends_as_an_undisturbed_run_does(finished, scene
     plan, folder, before = finished
     script = (
         "import sys; from pathlib import Path\n"
-        "from osm.compare.plan import gather_arms, make_plan\n"
+        "from osm.compare.arms import gather_arms\n"
+        "from osm.compare.plan import make_plan\n"
         "from osm.compare.run import run_plan\n"
         "config, weights, data, work = map(Path, sys.argv[1:])\n"
         "run_plan(make_plan(config, gather_arms([f'osm={weights}'])), data_root=data, work_dir=work)\n"

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osm.data.boxes import area, as_boxes, clip_to_window, intersection_matrix, iou_matrix
+from osm.data.boxes import area, as_boxes, clip_to_window, intersection_matrix, iou_matrix, overlapping_pairs
 
 
 def test_known_answers() -> None:
@@ -52,3 +52,17 @@ def test_what_is_clipped_has_the_area_of_the_intersection(raw: list[tuple[int, .
     boxes = np.asarray([[min(a, c), min(b, d), max(a, c), max(b, d)] for a, b, c, d in raw], dtype=np.float32)
     window = (frame[0], frame[1], frame[0] + frame[2] + 1, frame[1] + frame[3] + 1)
     np.testing.assert_array_equal(area(clip_to_window(boxes, window)), intersection_matrix(boxes, [window])[:, 0])
+
+
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 60), largest=st.sampled_from([3.0, 30.0, 900.0]))
+@settings(max_examples=60, deadline=None)
+def test_pairs_are_those_of_the_full_matrix(seed, count, largest):
+    rng = np.random.default_rng(seed)
+    corners = rng.uniform(-200, 200, (count, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(-0.1, 1, (count, 2)) ** 3 * largest], axis=1)
+    first, second, shared = overlapping_pairs(boxes)
+    full = np.triu(intersection_matrix(boxes, boxes), 1)
+    assert len(first) == len(set(zip(first.tolist(), second.tolist(), strict=True)))
+    found = np.zeros_like(full)
+    found[first, second] = shared
+    np.testing.assert_allclose(found, full, atol=1e-9)

@@ -75,6 +75,19 @@ def test_parts_are_folders_or_lists(dota: Path) -> None:
         (HEAD + "1 2 3 4 5 6 7 ship 0", "line 3: 1 2 3 4 5 6 7 ship 0; expected x1 y1"),
         (SHIP.replace("ship 0", "ship often"), "line 1"),
         (SHIP.replace("10.0", "nan"), "line 1"),
+        # cut short anywhere
+        (SHIP + SHIP[:29], "line 2: 10.0 5.0 20.0 8.0 18.0 14.0 8; expected x1 y1"),
+        (
+            HEAD + SHIP + SHIP[:-4],
+            r"line 4: a category 'shi'; expected one of DOTA's 18; write 'ship' if that is meant",
+        ),
+        (SHIP.replace("ship", "boat-or-so"), "line 1: a category 'boat-or-so'; .* correct or remove this line"),
+        (SHIP.replace("ship 0", "ship 3"), "line 1"),
+        (SHIP.replace("ship 0", "ship -1"), "line 1"),
+        (SHIP.replace("ship 0", "large vehicle 0"), "line 1"),
+        # two labels in one file, and a head that is none
+        (HEAD + SHIP + HEAD + SHIP, "line 4: imagesource:GoogleEarth after 1 objects"),
+        ("imagesource GoogleEarth\n" + SHIP, "line 1: imagesource GoogleEarth"),
         ("gsd:-3\n", "gsd '-3'"),
         ("gsd:far\n", "metres a pixel"),
         ("99 1 120 1 120 9 99 9 ship 0\n", "of no or negative extent"),
@@ -99,6 +112,22 @@ def test_two_versions_of_the_labels_are_ambiguous(dota: Path) -> None:
     (dota / "val" / "labelTxt-v1.5").mkdir()
     with pytest.raises(DataError, match=r"2 versions of the labels: labelTxt-v1\.0, labelTxt-v1\.5"):
         read_scenes("dota", dota)
+
+
+def test_heads_may_be_incomplete_and_categories_in_capitals(dota: Path) -> None:
+    for head in ("", "gsd:null\n", "imagesource:GoogleEarth\ngsd:\n", "Acquisition Dates: 2016-05-04\r\nGSD:None\r\n"):
+        _label(dota).write_text(head + SHIP.replace("ship", "Ship") + "\n" + CAR)
+        (scene,) = read_scenes("dota", dota, "val")
+        assert (len(scene.boxes), scene.pixel_m) == (1, None)
+
+
+def test_verify_names_every_odd_label_at_once(dota: Path) -> None:
+    _label(dota).write_text(HEAD + SHIP[:-4])
+    (dota / "train" / "labelTxt-v1.0" / "labelTxt" / "P0001.txt").write_text(HEAD + SHIP[:20])
+    (dota / "train" / "labelTxt-v1.0" / "labelTxt" / "P0002.txt").write_text(SHIP + HEAD)
+    lines = "\n".join(problem.line for problem in verify("dota", dota).problems)
+    for words in ("P0003.txt: found line 3: a category 'shi'", "P0001.txt: found line 3: 10.0 5.0", "P0002.txt: found"):
+        assert words in lines
 
 
 def test_verify_lists_everything(dota: Path) -> None:

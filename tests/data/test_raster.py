@@ -119,3 +119,10 @@ def test_nothing_is_fetched_from_elsewhere(tmp_path: Path) -> None:
     for path in (vrt, Path("/vsizip/vsicurl/a.zip/b.tif")):
         with pytest.raises(DataError):
             Raster(path)
+
+
+@pytest.mark.parametrize(("content", "found"), [(b"", "an empty file"), (b"<VRTDataset/>", "none of these by its")])
+def test_what_is_no_scene_is_named_in_words(tmp_path: Path, content: bytes, found: str) -> None:
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(DataError, match=found):
+        Raster(tmp_path / "a.tif")

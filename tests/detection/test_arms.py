@@ -25,7 +25,7 @@ def test_every_spelling_is_read_and_written_back(text, expected):
 
 @pytest.mark.parametrize("text", ["", "osm", "osm:", "scratch:w.pth", "imagnet", "w.pth"])
 def test_other_spellings_are_refused(text):
-    with pytest.raises(ConfigError, match="scratch, imagenet, imagenet:PATH or osm:PATH"):
+    with pytest.raises(ConfigError, match="scratch, imagenet, imagenet:PATH, osm:PATH or osd:PATH"):
         parse_init(text)
 
 

@@ -9,15 +9,19 @@ import torch
 from jsonschema import Draft202012Validator
 from mmengine.hooks import Hook
 
+from osm.compare.fairness import BY_SEED, differences
+from osm.compat.versions import code_sha256
 from osm.detection import runner as module
 from osm.detection.arms import Init
+from osm.detection.conditions import read_conditions
 from osm.detection.evaluate import average_precision
-from osm.detection.finetune import finetune, prepare, read_split
+from osm.detection.finetune import PROOFS, finetune, prepare, read_split
 from osm.detection.hooks import DivergedError
 from osm.detection.predictions import read_predictions
 from osm.detection.recipe import load_recipe
 from osm.errors import ConfigError, DataError, WeightsError
 from osm.files import check_seal, sha256_file
+from osm.transfer.architectures import build_backbone
 from osm.transfer.certificate import read_certificate, schema
 
 
@@ -47,10 +51,7 @@ def test_a_run_leaves_everything_a_later_step_needs(which, request, scenes_root,
     # no config here freezes anything, whatever mmdet's defaults are
     assert {(stage["parameters_frozen"], stage["norms_eval"]) for stage in certificate["stages"]} == {(0, 0)}
     check_seal("metrics.json", metrics)
-    assert metrics["files"] == {
-        name: sha256_file(tmp_path / name)
-        for name in ("predictions.json", "certificate.json", "training.json", "config.py", "detector.safetensors")
-    }
+    assert metrics["files"] == {name: sha256_file(tmp_path / name) for name in (*PROOFS, "detector.safetensors")}
     curve = json.loads((tmp_path / "training.json").read_text())
     assert [point["step"] for point in curve] == list(range(1, len(curve) + 1))
     assert all(np.isfinite(point["loss"]) for point in curve)
@@ -74,6 +75,28 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(yolo, scen
     a, b, c = ((tmp_path / name / "predictions.json").read_bytes() for name in "abc")
     assert a == b
     assert a != c
+    # so do the conditions: what the seed draws is another, and nothing else is
+    a, b, c = (read_conditions(tmp_path / name) for name in "abc")
+    assert differences(a, b) == []
+    assert {entry.path for entry in differences(a, c)} == set(BY_SEED)
+    assert a["order"]["draws"] == a["training"]["steps"] * yolo.train.batch_size
+
+
+def test_an_arm_has_the_draws_of_any_other_arm_and_says_so(yolo, scenes_root, tmp_path):
+    backbone = build_backbone(yolo.architecture)
+    torch.save(backbone.state_dict(), tmp_path / "w.pth")
+    part = {key: value for key, value in backbone.state_dict().items() if not key.startswith("conv_res_block5")}
+    torch.save(part, tmp_path / "part.pth")
+    run(yolo, scenes_root, tmp_path / "scratch", keep_weights=False)
+    for name in ("w", "part"):
+        init = Init("imagenet", tmp_path / f"{name}.pth")
+        run(yolo, scenes_root, tmp_path / name, init=init, min_coverage=0.5, keep_weights=False)
+    scratch, *others = (read_conditions(tmp_path / name) for name in ("scratch", "w", "part"))
+    for one in others:
+        assert {entry.path[0] for entry in differences(scratch, one)} == {"start"}
+    assert scratch["start"]["weights_sha256"] is None
+    assert others[0]["start"]["weights_sha256"] == sha256_file(tmp_path / "w.pth")
+    assert scratch["software"]["code_sha256"] == code_sha256()
 
 
 def test_bfloat16_trains_too(repo_root, scenes_root, tmp_path, tiny):
@@ -120,6 +143,9 @@ def test_an_interrupted_run_resumes_to_the_same_result_from_its_newest_whole_che
     for folder in (tmp_path / "part", torn):
         run(yolo_two_epochs, scenes_root, folder, keep_weights=False, resume=True)
         assert read_certificate(folder / "certificate.json")["step0"] == step0
+        conditions = read_conditions(folder)
+        assert conditions["step0"] == read_conditions(tmp_path / "whole")["step0"]
+        assert conditions["order"] is None  # the first draws were of another session
         assert json.loads((folder / "training.json").read_text()) == expected
         a, b = (read_predictions(path / "predictions.json") for path in (tmp_path / "whole", folder))
         for one, other in zip(a.tiles, b.tiles, strict=True):

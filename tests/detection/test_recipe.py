@@ -16,8 +16,8 @@ def write(repo_root, tmp_path, text, name="mine.py"):
 
 def test_every_config_loads_and_has_a_name_of_its_own(repo_root, needs_ultralytics):
     recipes = [load_recipe(path) for path in sorted((repo_root / CONFIGS).glob("*.py"))]
-    assert len(recipes) == 20
     real = [recipe for recipe in recipes if not recipe.path.name.startswith("demo")]
+    assert real
     assert len({(recipe.detector, recipe.data.kind) for recipe in real}) == len(real)
     for recipe in real:
         # in tables yolov3u is yolov3u: there is one backbone of it

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from osm.detection.evaluate import judge
+from osm.detection.claims import voc_verdicts
 from osm.detection.predictions import ScenePrediction
 from osm.detection.results import FALSE_ALARM, HIT, ImageResult
 
@@ -42,16 +42,16 @@ def false_alarm_rate(
         min_score: Least score that raises an alarm.
         iou: A detection below it is false (VOC's rule).
     """
-    alarms = hits = ships = 0
+    sure = [
+        ImageResult(scene.scene_id, scene.truth, scene.ignore, scene.boxes[kept], scene.scores[kept])
+        for scene in scenes
+        for kept in (scene.scores >= min_score,)
+    ]
+    verdict = voc_verdicts(sure, iou)
+    alarms, hits = (int(np.count_nonzero(verdict == kind)) for kind in (FALSE_ALARM, HIT))
+    ships = sum(int(np.count_nonzero(~scene.ignore)) for scene in scenes)
     area_km2: float | None = 0.0
     for scene in scenes:
-        kept = scene.scores >= min_score
-        verdict = judge(
-            ImageResult(scene.scene_id, scene.truth, scene.ignore, scene.boxes[kept], scene.scores[kept]), iou
-        )
-        alarms += int(np.count_nonzero(verdict == FALSE_ALARM))
-        hits += int(np.count_nonzero(verdict == HIT))
-        ships += int(np.count_nonzero(~scene.ignore))
         size_m = pixel_m.get(scene.scene_id)
         known = area_km2 is not None and size_m is not None
         area_km2 = area_km2 + scene.width_px * scene.height_px * size_m**2 / 1e6 if known else None  # type: ignore[operator]

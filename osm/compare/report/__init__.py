@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from osm.compare.report import breakdowns, paper
+from osm.compare.report import breakdowns, efficiency, learning, paper
 from osm.compare.report.answers import answer
 from osm.compare.report.certainty import (
     METRICS,
@@ -51,6 +51,7 @@ def write_report(
 
     Raises:
         DataError: A file of a cell is there but broken, or arms were scored on different scenes.
+        FairnessError: Cells differ in more than the initialisation.
     """
     from osm.compare.report import html, markdown
 
@@ -97,8 +98,12 @@ def to_json(contents: Contents) -> dict[str, Any]:
         },
         "summary": [asdict(row) for row in summaries(study)],
         "breakdown": breakdowns.to_json(contents.breakdown),
+        "label_efficiency": efficiency.to_json(study),
+        "learning": learning.to_json(study, contents.looks),
         "disagreements": [asdict(one) for one in contents.disputed],
         "leakage": study.leakage,
+        "fairness": contents.fairness.to_json(),
+        "tuning": study.tuning,
         "random_parts_equal": random_parts_agree(study, contents.evidence),
         "arms": [asdict(arm) for arm in study.arms],
         "detectors": study.detectors,

@@ -42,11 +42,11 @@ def answer(study: Study, certainty: Certainty) -> list[str]:
 
 
 def _asked(study: Study) -> list[tuple[str, str, str]]:
-    """Detector, arm and baseline: of matched arms where there are any; a placebo is asked about as a baseline only."""
-    matched = {arm.name for arm in study.arms if arm.kind == "osm" and not is_placebo(arm.name)}
+    """Detector, arm and baseline: of pretrained arms and fusions where there are any; a placebo is a baseline only."""
+    asked = {arm.name for arm in study.arms if arm.kind in ("osm", "osd", "fusion") and not is_placebo(arm.name)}
     found = pairs(study)
-    if any(arm in matched for arm, _ in found):
-        found = [(arm, baseline) for arm, baseline in found if arm in matched]
+    if any(arm in asked for arm, _ in found):
+        found = [(arm, baseline) for arm, baseline in found if arm in asked]
     return [(detector, arm, baseline) for detector in study.detectors for arm, baseline in found]
 
 
@@ -70,7 +70,7 @@ def shortened(sentences: Sequence[str]) -> list[str]:
 
 
 def _sentence(study: Study, certainty: Certainty, detector: str, arm: str, baseline: str) -> str:
-    label = labels(study)
+    label = _names(study)
     found = certainty.find(detector, arm, baseline)
     where, what = f"On {data_name(study)}", f"{detector}'s AP50 {PLACE_NAMES[PLACE]}"
     if found is None:
@@ -100,7 +100,7 @@ def _sentence(study: Study, certainty: Certainty, detector: str, arm: str, basel
 
 def _untested(study: Study, detector: str, arm: str, baseline: str) -> str:
     """Of cells without predictions the difference alone; nothing of cells that are not there."""
-    label = labels(study)
+    label = _names(study)
     wanted = (detector, arm, baseline, f"ap50_{PLACE}")
     found: Delta | None = next(
         (one for one in deltas(study) if (one.detector, one.arm, one.baseline, one.metric) == wanted), None
@@ -112,6 +112,11 @@ def _untested(study: Study, detector: str, arm: str, baseline: str) -> str:
         f"{label[baseline]} by {signed(found.mean)} points over {seed_words(found.n_seeds)}; without predictions of "
         "both it was not tested, and nothing is settled."
     )
+
+
+def _names(study: Study) -> dict[str, str]:
+    """Arm name → what it is called in a sentence."""
+    return {arm.name: f"the {arm.label}" if arm.members else arm.label for arm in study.arms}
 
 
 def data_name(study: Study) -> str:

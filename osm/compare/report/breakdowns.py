@@ -27,7 +27,10 @@ NOTE = (
 )
 SIZE_NOTE = "AP50 of ships by the area of their box; a detection that hits no ship counts in the class of its own size."
 GROUP_NOTE = "AP50 by group of scenes."
-NO_GROUPS = "No list of inshore and offshore scenes is known for these data, so they are not told apart."
+NO_GROUPS = (
+    "No list of inshore and offshore scenes is known for these data, and none was given (--groups, --land-mask), so "
+    "they are not told apart."
+)
 ERROR_NOTE = (
     "Kinds of errors after TIDE: badly localised (IoU with a ship from 0.1 to below 0.5), duplicate (of a ship that is "
     "found already), background (below 0.1) and missed ships. Points: what AP50 would gain if errors of this kind "

@@ -115,7 +115,8 @@ def training_charts(study: Study, evidence: dict[Key, Evidence]) -> list[Chart]:
                 count = len(found.losses)
                 chosen = np.unique(np.linspace(0, count - 1, min(count, _MOST_POINTS)).astype(np.int64))
                 loss = figures.smooth(found.losses, at=chosen)
-                lines.append(Line(index, found.steps[chosen], loss))
+                drawn = slice((len(loss) - 1) % 2, None, 2)  # the last among them
+                lines.append(Line(index, found.steps[chosen][drawn], loss[drawn]))
                 quarters = np.linspace(0, len(loss) - 1, 5).round().astype(int)
                 numbers.append((arm.label, str(seed), *(f"{value:.3g}" for value in loss[quarters])))
                 ends.append(f"{arm.label}, seed {seed}: from {loss[0]:.3g} to {loss[-1]:.3g}")

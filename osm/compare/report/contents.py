@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from osm.compare.cells import ran_with
+from osm.compare.fairness import Verdict, check
 from osm.compare.report import breakdowns, disagree
 from osm.compare.report.breakdowns import CellBreakdown
 from osm.compare.report.certainty import METRICS, Certainty, measure
 from osm.compare.report.disagree import Disputed
 from osm.compare.report.evidence import Evidence, Key, random_parts_agree, read_evidence
+from osm.compare.report.learning import Looks, read_looks
 from osm.compare.report.words import RANDOM_PARTS, Table
 from osm.compare.study import Study
 
@@ -24,6 +28,8 @@ class Contents:
     certainty: Certainty
     breakdown: dict[Key, CellBreakdown]
     disputed: list[Disputed]
+    fairness: Verdict
+    looks: dict[Key, Looks] = field(default_factory=dict)
 
     @property
     def random_parts(self) -> str:
@@ -58,15 +64,18 @@ def gather(study: Study, cache: Path | None = None, metrics: Sequence[str] = MET
 
     Raises:
         DataError: A file of a cell is there but broken, or arms were scored on different scenes.
+        FairnessError: Cells differ in more than the initialisation.
     """
+    # before anything else: what may not be compared is not measured
+    fairness = check(ran_with(study), study.title)
     evidence = read_evidence(study)
-    return Contents(
-        study,
-        evidence,
-        measure(study, evidence, cache, metrics, workers),
-        breakdowns.break_down(study, evidence, cache),
-        disagree.disputes(study, evidence),
-    )
+    with ThreadPoolExecutor(1) as beside:
+        # resampling happens in processes of its own: what is made here need not wait for it
+        certainty = beside.submit(measure, study, evidence, cache, metrics, workers)
+        breakdown = breakdowns.break_down(study, evidence, cache)
+        disputed = disagree.disputes(study, evidence)
+        looks = read_looks(study)
+    return Contents(study, evidence, certainty.result(), breakdown, disputed, fairness, looks)
 
 
 def where_it_is(contents: Contents) -> list[Section]:
@@ -81,7 +90,7 @@ def where_it_is(contents: Contents) -> list[Section]:
         Section("By size of ship", breakdowns.SIZE_NOTE, "AP50 in points by size", breakdowns.size_table(study, found)),
         Section(
             "Inshore and offshore",
-            breakdowns.GROUP_NOTE if grouped else breakdowns.NO_GROUPS,
+            f"{breakdowns.GROUP_NOTE} {study.groups_note}".strip() if grouped else breakdowns.NO_GROUPS,
             "AP50 in points by group",
             groups if grouped else None,
         ),

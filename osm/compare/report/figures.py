@@ -82,6 +82,39 @@ def training_svg(name: str, lines: Sequence[Line]) -> str:
     return _svg(figure, name)
 
 
+def learning_svg(name: str, lines: Sequence[Line]) -> str:
+    """AP in points over epochs; ``name`` is unique on the page."""
+    figure, axes = _axes("epoch", "AP50, validation scenes")
+    _draw(axes, lines)
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.01)
+    return _svg(figure, name)
+
+
+def fractions_svg(name: str, curves: Sequence[tuple[int, Sequence[tuple[float, float, float]]]], label: str) -> str:
+    """AP in points over the fraction of scenes, which is logarithmic, with bars of the spread between seeds.
+
+    Args:
+        name: Unique on the page.
+        curves: Arm (its place in the study) and its points: fraction, mean and standard deviation, all in [0, 1].
+        label: Name of the figure, for the axis.
+    """
+    figure, axes = _axes("labelled training scenes, %", label)
+    shares = sorted({point[0] for _, points in curves for point in points})
+    for place, (arm, points) in enumerate(curves):
+        share, mean, sd = 100 * np.array(points, dtype=np.float64).T
+        # side by side, since bars upon each other cannot be told apart
+        share = share * 1.035 ** (place - (len(curves) - 1) / 2)
+        colour, dashes = _MARKS[arm % len(_MARKS)], _dashes(arm)
+        axes.plot(share, mean, color=colour, linewidth=1.8, linestyle=(0, dashes) if dashes else "solid")
+        axes.plot(share, mean, "o", color=colour, markersize=4.5, markeredgewidth=0)
+        axes.vlines(share, mean - sd, mean + sd, color=colour, linewidth=1.1)
+    axes.set_xscale("log")
+    axes.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])
+    axes.minorticks_off()
+    return _svg(figure, name)
+
+
 def seeds_svg(name: str, groups: Sequence[tuple[int, str, Sequence[float]]], label: str) -> str:
     """AP in points of each seed as dots, one row an arm, with the mean as a bar.
 
@@ -186,8 +219,28 @@ def _svg(figure: Figure, name: str) -> str:
 
 
 def _shorter(path: re.Match[str]) -> str:
-    """A path to a tenth of a point, which is half of its bytes; where all are lines, they need not say so."""
-    text = re.sub(r"(\d\.\d)\d+", r"\1", path[0])
-    if "C" not in text and "Q" not in text:
-        text = text.replace("\nL ", " ")
-    return re.sub(r"\s+", " ", text).replace(' d=" ', ' d="')
+    """A path to a tenth of a point; where all are lines, as steps from corner to corner: a third of its bytes."""
+    text = re.sub(r"\s+", " ", path[0])
+    steps = re.sub(r"M ([\d .+-]+(?:L [\d .+-]+)*)", _steps, text) if "C" not in text and "Q" not in text else text
+    return re.sub(r"(\d\.\d)\d+", r"\1", steps).replace(' d=" ', ' d="')
+
+
+def _steps(line: re.Match[str]) -> str:
+    corners = np.array(line[1].replace("L", " ").split(), dtype=np.float64).reshape(-1, 2)
+    tenths = np.floor(10 * corners).astype(np.int64)  # cut, as the digits of other paths are
+    moves = np.diff(tenths, axis=0)
+    moves = moves[(moves != 0).any(axis=1)]
+    if len(moves) > 1:
+        # corners on the way straight ahead need not be drawn
+        cross = moves[:-1, 0] * moves[1:, 1] - moves[:-1, 1] * moves[1:, 0]
+        ends = np.append((cross != 0) | ((moves[:-1] * moves[1:]).sum(axis=1) < 0), True)
+        moves = np.diff(np.cumsum(moves, axis=0)[ends], axis=0, prepend=0)
+    start = " ".join(_tenth(value) for value in tenths[0])
+    return f"M {start}l{' '.join(_tenth(value) for value in moves.ravel())} " if len(moves) else line[0]
+
+
+def _tenth(value: int) -> str:
+    """``-0.5`` as ``-.5``, ``12.0`` as ``12``."""
+    whole, rest = divmod(abs(int(value)), 10)
+    sign = "-" if value < 0 else ""
+    return f"{sign}{whole or ''}.{rest}" if rest else f"{sign}{whole}"

@@ -43,7 +43,7 @@ def unit_plot(lines: Sequence[Line], names: Sequence[str], x: str, y: str) -> Pl
                 "colour": line.arm % len(LIGHT),
                 "dash": ",".join(f"{_WIDTH_PX * part:g}px" for part in DASHES[line.arm % len(DASHES)]) or "solid",
                 "thin": line.thin,
-                "y": [round(float(value), 4) for value in line.y],
+                "y": [round(float(value), 3 if line.thin else 4) for value in line.y],
             }
             for line, name in zip(lines, names, strict=True)
         ],

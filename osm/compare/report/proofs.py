@@ -40,7 +40,7 @@ def leak_table(study: Study) -> Table:
         checked = part.get("checked", True)
         scenes, images = part.get("test_scenes", ()), part.get("train_images", ())
         what = (
-            "could not be checked: these pairs are not at hand"
+            f"could not be checked: these {_things(part)} are not at hand"
             if not checked
             else "nothing leaks"
             if not scenes
@@ -107,5 +107,10 @@ def _parts(study: Study) -> list[dict[str, Any]]:
 
 def _against(part: dict[str, Any], label: dict[str, str]) -> str:
     if "arm" in part:
-        return f"pairs of {label.get(part['arm'], part['arm'])} ({part.get('pairs', 'unnamed')})"
+        return f"{_things(part)} of {label.get(part['arm'], part['arm'])} ({part.get('pairs', 'unnamed')})"
     return f"training scenes of {', '.join(part.get('detectors', ())) or 'every detector'}"
+
+
+def _things(part: dict[str, Any]) -> str:
+    """What an arm was pretrained on: pairs, or the scenes of an optical detector."""
+    return "optical scenes" if part.get("against") == "pretraining scenes" else "pairs"

@@ -26,7 +26,8 @@ MIN_SCORE = 0.3
 MOST_SCENES = 4
 #: Larger scenes are shown by the window with the most ships: a whole one would leave 2 pixels a ship.
 WINDOW_PX = 800
-SHOWN_PX = 640
+#: A panel is at most 380 px wide on the page.
+SHOWN_PX, QUALITY = 400, 65
 
 RULE = (
     f"Scenes are ranked by their number of true ships (then by name) and up to {MOST_SCENES} are shown, evenly from "
@@ -213,7 +214,7 @@ def _as_seen(stored: NDArray[Any], radiometry: Radiometry) -> NDArray[np.uint8]:
 
 
 def _picture(scene: ScenePrediction, window: tuple[int, int, int, int]) -> tuple[str | None, str]:
-    """A JPEG of the window as the detector saw it, as a data URI; or None and the reason."""
+    """A WebP of the window as the detector saw it, as a data URI; or None and the reason."""
     from PIL import Image
 
     try:
@@ -226,5 +227,5 @@ def _picture(scene: ScenePrediction, window: tuple[int, int, int, int]) -> tuple
     picture = Image.fromarray(np.ascontiguousarray(image[y1:y2, x1:x2]))
     picture.thumbnail((SHOWN_PX, SHOWN_PX), Image.Resampling.BOX)
     stream = io.BytesIO()
-    picture.save(stream, format="JPEG", quality=82)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}", ""
+    picture.save(stream, format="WEBP", quality=QUALITY, method=6)
+    return f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}", ""

@@ -116,16 +116,19 @@ def deltas(study: Study) -> list[Delta]:
 
 
 def compared(study: Study) -> list[tuple[ArmInfo, ArmInfo]]:
-    """Arm and baseline of every comparison, no two arms twice.
+    """Arm and baseline of every comparison, no two arms twice: all against the baselines, a fusion against its members.
 
     A ``scratch`` arm is a baseline only: its difference from ``imagenet`` is the other one with its sign turned.
     """
-    return [
+    found = [
         (arm, baseline)
         for baseline in baselines(study)
         for arm in study.arms
         if arm.name != baseline.name and arm.kind != "scratch" and not _is_mirror(study, arm, baseline)
     ]
+    by_name = {arm.name: arm for arm in study.arms}
+    members = [(arm, by_name[name]) for arm in study.arms for name in arm.members]
+    return found + [pair for pair in members if pair not in found]
 
 
 def _is_mirror(study: Study, arm: ArmInfo, baseline: ArmInfo) -> bool:

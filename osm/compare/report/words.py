@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from osm.compare.fractions import parse_name
 from osm.compare.report import paper
 from osm.compare.report.tables import PLACES, Delta, Summary, count, deltas, figure, ordered_cells, summaries
 from osm.compare.study import METRICS, ArmInfo, Study
@@ -128,7 +129,8 @@ def ap_table(study: Study) -> Table:
 def _ap_row(detector: str, arm: ArmInfo, own: dict[str, Summary]) -> tuple[str, ...]:
     figures = [own[f"{metric}_{place}"] for place in PLACES for metric in METRICS]
     seeds = max(row.n_seeds for row in figures)
-    published = paper.published(detector, arm.kind)
+    # Table III has all of the labels
+    published = paper.published(detector, arm.kind) if parse_name(detector)[1] in (None, 1) else None
     return (detector, arm.label, str(seeds), *(spread(row.mean, row.sd) for row in figures), points(published))
 
 
@@ -178,6 +180,13 @@ def arm_table(study: Study) -> Table:
     names = ("Arm", "Kind", "Weights from", "Note")
     rows = tuple((arm.label, arm.kind, arm.source or "nowhere: drawn at random", arm.note) for arm in study.arms)
     return Table(tuple(Column(name, number=False) for name in names), rows)
+
+
+def arms_caption(study: Study) -> str:
+    """What the rows of ``arm_table`` are."""
+    what = "One way each to initialise the same detector"
+    fused = any(arm.members for arm in study.arms)
+    return f"{what}; a fusion is none, it puts the boxes of two of them together" if fused else what
 
 
 def skipped_table(study: Study) -> Table:

@@ -1,8 +1,9 @@
 """AP of thousands of resamples of scenes, from detections that were judged and sorted once.
 
 Only hits can lift a precision-recall curve, so a curve is known from its hits and from the false alarms that rank above
-each of them. The latter are a matrix product (false alarms of every scene above every hit, times how often every scene
-was drawn), the former a sum from the least sure hit to the surest; both are exact, but for float32.
+each of them. The latter are a matrix product (false alarms of every scene between one hit and the next, times how often
+every scene was drawn) and its running sum, the former a sum from the least sure hit to the surest; both are exact, but
+for float32. The matrix is sparse, and its product takes one core: the processes of a study would quarrel over more.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +30,10 @@ STEPS: dict[str, int | None] = {"area": None, "eleven": 10, "coco": 100}
 
 @dataclass(frozen=True, eq=False)
 class _Hits:
-    """Hits by falling score: scene (K,), and false alarms of every scene above each (K, N)."""
+    """Hits by falling score: scene (K,), and false alarms of every scene since the hit before, a sparse (K, N)."""
 
     scene: NDArray[np.int64]
-    false_above: Floats32
+    false: Any
 
 
 def scene_draws(scenes: int, draws: int, rng: np.random.Generator, truth_counts: NDArray[np.int64]) -> Floats32:
@@ -68,18 +70,20 @@ def resampled_ap(ranking: Ranking, drawn: Floats32, kinds: tuple[str, ...] = ("a
         other side than the evaluator, which is worth up to a hundredth of a step in precision.
     """
     hits = _hits(ranking)
-    truth = ranking.truth_counts.astype(np.float32)
+    truth = ranking.truth_counts
     made: dict[str, Floats32] = {kind: np.zeros(drawn.shape[1], dtype=np.float32) for kind in kinds}
     for begin in range(0, drawn.shape[1], CHUNK):
         part = slice(begin, begin + CHUNK)
         weights = np.ascontiguousarray(drawn[:, part])
-        false = hits.false_above @ weights
+        between = np.asarray(hits.false @ weights)
         _climb_down(
             {kind: values[part] for kind, values in made.items()},
-            false,
+            partial(_between, between),
             partial(_drawn, weights, hits.scene),
-            total=np.bincount(hits.scene, minlength=ranking.scenes).astype(np.float32) @ weights,
-            truth=truth @ weights,
+            rows=len(hits.scene),
+            false=between.sum(axis=0),
+            total=_sum(np.bincount(hits.scene, minlength=ranking.scenes), weights),
+            truth=_sum(truth, weights),
         )
     return made
 
@@ -98,29 +102,44 @@ def swapped_difference(
     both = _merged(first, second)
     hits_of = [_hits(both.of(arm), at=both.hits) for arm in (0, 1)]
     scene, arm = both.scene[both.hits], both.arm[both.hits]
-    change = hits_of[1].false_above - hits_of[0].false_above
-    base = [hits.false_above.sum(axis=1)[:, None] for hits in hits_of]
-    count = [np.bincount(scene[arm == one], minlength=first.scenes).astype(np.float32) for one in (0, 1)]
+    change = hits_of[1].false - hits_of[0].false
+    base = [np.asarray(hits.false.sum(axis=1), dtype=np.float32) for hits in hits_of]
+    count = [np.bincount(scene[arm == one], minlength=first.scenes) for one in (0, 1)]
     truth = np.float32(first.truth_counts.sum())
     made: dict[str, Floats32] = {kind: np.zeros(swaps.shape[1], dtype=np.float32) for kind in kinds}
     for begin in range(0, swaps.shape[1], CHUNK):
         part = slice(begin, begin + CHUNK)
         swap = np.ascontiguousarray(swaps[:, part])
         keep = 1 - swap
-        moved = change @ swap
+        moved = np.asarray(change @ swap)
+        moved_in_all = moved.sum(axis=0)
         for sign, side in ((-1, 0), (1, 1)):
             values: dict[str, Floats32] = {kind: np.zeros(swap.shape[1], dtype=np.float32) for kind in kinds}
             own, other = side, 1 - side
             _climb_down(
                 values,
-                base[own] - moved if side else base[own] + moved,
+                partial(_moved, base[own], moved, -sign),
                 partial(_swapped, keep, swap, scene, arm == own),
-                total=count[own] @ keep + count[other] @ swap,
+                rows=len(scene),
+                false=base[own].sum() - sign * moved_in_all,
+                total=_sum(count[own], keep) + _sum(count[other], swap),
                 truth=np.full(swap.shape[1], truth, dtype=np.float32),
             )
             for kind in kinds:
                 made[kind][part] += sign * values[kind]
     return made
+
+
+def _between(false: Floats32, row: int, out: Floats32) -> Floats32:
+    """False alarms since the hit before."""
+    return np.asarray(false[row])
+
+
+def _moved(base: Floats32, moved: Floats32, sign: int, row: int, out: Floats32) -> Floats32:
+    """The same when some scenes are swapped; a whole matrix of them would not stay in the cache."""
+    change = np.add if sign > 0 else np.subtract
+    change(base[row], moved[row], out=out)
+    return out
 
 
 def _drawn(weights: Floats32, scene: NDArray[np.int64], row: int) -> Floats32:
@@ -135,9 +154,11 @@ def _swapped(keep: Floats32, swap: Floats32, scene: NDArray[np.int64], own: NDAr
 
 def _climb_down(
     made: dict[str, Floats32],
-    false: Floats32,
+    between: Callable[[int, Floats32], Floats32],
     weight: Callable[[int], Floats32],
     *,
+    rows: int,
+    false: Floats32,
     total: Floats32,
     truth: Floats32,
 ) -> None:
@@ -145,19 +166,21 @@ def _climb_down(
 
     Args:
         made: (B,) zeros for each kind.
-        false: (K, B) false alarms above each hit.
+        between: False alarms between hit k and the hit above it, (B,); takes room to write to.
         weight: How often hit k counts, (B,).
+        rows: K, the number of hits.
+        false: (B,) false alarms above the last hit.
         total: (B,) all hits.
         truth: (B,) ships.
     """
-    hits = total.copy()
+    hits, above = total.copy(), false.copy()
     envelope, precision, share = np.zeros_like(hits), np.empty_like(hits), np.empty_like(hits)
     per_truth = 1 / truth
     sampled = {kind: np.float32(steps) * per_truth for kind in made if (steps := STEPS[kind])}
     reached = {kind: np.floor(hits * scale + np.float32(1e-4)) for kind, scale in sampled.items()}
-    for row in range(len(false) - 1, -1, -1):
+    for row in range(rows - 1, -1, -1):
         drawn = weight(row)
-        np.add(hits, false[row], out=precision)
+        np.add(hits, above, out=precision)
         np.maximum(precision, 1, out=precision)  # 0 of 0 is 0
         np.divide(hits, precision, out=precision)
         np.maximum(envelope, precision, out=envelope)
@@ -165,6 +188,7 @@ def _climb_down(
             np.multiply(envelope, drawn, out=share)
             made["area"] += share
         hits -= drawn
+        above -= between(row, share)
         for kind, scale in sampled.items():
             np.multiply(hits, scale, out=share)
             share += np.float32(1e-4)
@@ -182,16 +206,25 @@ def _climb_down(
 
 
 def _hits(ranking: Ranking, at: NDArray[np.int64] | None = None) -> _Hits:
-    """Hits and the false alarms above them, or above the places ``at`` of the ranking."""
+    """Hits and the false alarms between them, or between the places ``at`` of the ranking."""
+    from scipy.sparse import csr_array
+
     rows = np.flatnonzero(ranking.hit) if at is None else at
-    false = np.zeros((len(rows), ranking.scenes), dtype=np.float32)
     alarms = np.flatnonzero(~ranking.hit & (ranking.scene >= 0))
     # the first hit that a false alarm ranks above
     below = np.searchsorted(rows, alarms)
     inside = below < len(rows)
-    np.add.at(false, (below[inside], ranking.scene[alarms[inside]]), 1)
-    np.cumsum(false, axis=0, out=false)
+    ones = np.ones(int(inside.sum()), dtype=np.float32)
+    false = csr_array((ones, (below[inside], ranking.scene[alarms[inside]])), shape=(len(rows), ranking.scenes))
     return _Hits(ranking.scene[rows], false)
+
+
+def _sum(counts: NDArray[np.int64], weights: Floats32) -> Floats32:
+    """``counts`` (N,) of scenes that each count ``weights`` (N, B) times, (B,)."""
+    from scipy.sparse import csr_array
+
+    summed: Floats32 = np.asarray(csr_array(counts[None].astype(np.float32)) @ weights)[0]
+    return summed
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -129,12 +129,20 @@ class _Drawn:
 
 
 def _draw(cell: CellRankings, metrics: tuple[str, ...], settings: Settings) -> dict[str, _Drawn]:
-    rng = np.random.default_rng([settings.seed, 1])
-    # the same draws for every cell of a test set
-    drawn = scene_draws(len(cell.scene_ids), settings.resamples, rng, cell.voc.truth_counts)
+    truth = tuple(cell.voc.truth_counts.tolist())
+    drawn = _scene_draws(truth, settings.resamples, settings.seed)
     made = _by_metric([cell], metrics, lambda rankings, kinds: resampled_ap(rankings[0], drawn, kinds))
     figures = cell_figures(cell, metrics)
     return {metric: _Drawn(figures[metric], made[metric]) for metric in metrics}
+
+
+@lru_cache(maxsize=2)
+def _scene_draws(truth_counts: tuple[int, ...], resamples: int, seed: int) -> Floats32:
+    """The same draws for every cell of a test set: they take longer than what is done with them."""
+    rng = np.random.default_rng([seed, 1])
+    drawn = scene_draws(len(truth_counts), resamples, rng, np.array(truth_counts, dtype=np.int64))
+    drawn.setflags(write=False)
+    return drawn
 
 
 def _swap(both: tuple[CellRankings, CellRankings], metrics: tuple[str, ...], settings: Settings) -> dict[str, Floats32]:

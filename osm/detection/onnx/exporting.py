@@ -1,4 +1,4 @@
-"""``osm export --to onnx``: a detector as one file that needs neither torch nor mmdet, proven before it has its name."""
+"""``osm export --to onnx``: a detector in one file that needs neither torch nor mmdet, proven before it is there."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from osm.compat.versions import package_versions
+from osm.data.scenes import OPTICAL
 from osm.detection.onnx.card import DetectorCard
 from osm.detection.onnx.proof import Rules, prove
 from osm.detection.onnx.sealed import seal
 from osm.detection.recipe import Recipe
-from osm.errors import WeightsError
+from osm.errors import ConfigError, WeightsError
 from osm.files import atomic_path, sha256_file
 from osm.transfer.adapters.base import require
 from osm.transfer.adapters.exporting import check_out
 from osm.transfer.adapters.sidecars import sha256_line, sha256_path
-from osm.transfer.architectures import architecture
+
+if TYPE_CHECKING:
+    from osm.detection.search.torch_runtime import TorchRuntime
 
 #: Name of the weights in the folder of a run.
 WEIGHTS = "detector.safetensors"
@@ -75,7 +79,8 @@ def export_onnx(source: str | Path, out: str | Path | None, tiles: TileSource, *
     # the file computes in float32, whatever test.precision says of torch
     in_torch.precision = "float32"
     recipe, side_px = in_torch.recipe, in_torch.tile_px
-    card = _card(source, recipe)
+    _require_sar(source, recipe)
+    card = _card(source, in_torch)
     graph = export_graph(graph_module(in_torch.detector, side_px), side_px)
     shown = tiles(side_px, recipe.data.radiometry)
 
@@ -93,22 +98,34 @@ def export_onnx(source: str | Path, out: str | Path | None, tiles: TileSource, *
     return Deployed(final, digest, card)
 
 
-def _card(source: Path, recipe: Recipe) -> DetectorCard:
-    known = architecture(recipe.architecture)
+def _require_sar(source: Path, recipe: Recipe) -> None:
+    if recipe.data.kind in OPTICAL:
+        raise ConfigError(
+            source,
+            found=f"a detector of optical scenes ({recipe.data.kind})",
+            expected="one of SAR scenes: the file takes tiles of one band",
+            mend="start a detector of SAR scenes from its backbone (osm export RUN --to safetensors), and export that",
+        )
+
+
+def _card(source: Path, of: TorchRuntime) -> DetectorCard:
+    recipe, preprocessor = of.recipe, getattr(of.detector, "data_preprocessor", None)
+    # YOLOv3u has no preprocessor of mmdet's: it divides by 255
+    mean, std = ([0.0] * 3, [255.0] * 3) if preprocessor is None else (preprocessor.mean, preprocessor.std)
     versions = package_versions()
     used = ("osm-ssd", "torch", "torchvision", "onedl-mmdetection", "ultralytics")
     return DetectorCard(
         detector=recipe.detector,
         architecture=recipe.architecture,
         engine=recipe.engine,
-        tile_px=recipe.data.tile_px,
-        overlap_px=recipe.data.overlap_px,
-        radiometry=recipe.data.radiometry,
-        batch_size=recipe.test.batch_size,
-        merge_iou=recipe.test.merge_iou,
-        merge_smaller=recipe.test.merge_smaller,
-        mean=tuple(known.mean),
-        std=tuple(known.std),
+        tile_px=of.tile_px,
+        overlap_px=of.overlap_px,
+        radiometry=of.radiometry,
+        batch_size=of.batch_size,
+        merge_iou=of.merge_iou,
+        merge_smaller=of.merge_smaller,
+        mean=tuple(float(value) for value in torch.as_tensor(mean).flatten()),
+        std=tuple(float(value) for value in torch.as_tensor(std).flatten()),
         source=source.name,
         source_sha256=sha256_file(source),
         versions={name: versions[name] for name in used if versions[name] != "absent"}

@@ -46,7 +46,7 @@ def export_graph(module: nn.Module, tile_px: int) -> bytes:
     """Write a graph module as an ONNX model.
 
     The batch is dynamic. Nothing of the machine that wrote it stays in it (torch notes the source lines of every
-    operator), so that the same weights give the same bytes.
+    operator).
 
     Args:
         module: Of ``graph_module``.

@@ -1,7 +1,7 @@
 """ONNX files that end with a digest of all that stands before it.
 
-A model's metadata may stand anywhere in it, also at its end. So the card and the digest are appended to the graph as two
-entries of metadata: any reader of ONNX sees them, and a changed byte is found without understanding one of them.
+A model's metadata may stand anywhere in it, also at its end. So the card and the digest are appended to the graph as
+two entries of metadata: any reader of ONNX sees them, and a changed byte is found without understanding one of them.
 """
 
 from __future__ import annotations

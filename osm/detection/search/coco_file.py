@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from osm.detection.search.ships import Ships
@@ -10,41 +11,44 @@ from osm.detection.search.ships import Ships
 SUFFIX = ".coco.json"
 
 
-def coco_record(ships: Ships) -> dict[str, Any]:
-    """One image, its boxes as annotations with a score, and the one category.
+def coco_record(scenes: Sequence[Ships]) -> dict[str, Any]:
+    """One image a scene, boxes as annotations with a score, and the one category.
 
     Boxes are x, y, width, height in pixels, with edges as coordinates: pixel ``i`` covers ``[i, i + 1)``.
     """
-    annotations = []
-    for number, (box, score) in enumerate(zip(ships.boxes_px.tolist(), ships.scores.tolist(), strict=True), start=1):
-        x1, y1, x2, y2 = box
-        annotations.append(
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, ships in enumerate(scenes, start=1):
+        images.append(
             {
                 "id": number,
-                "image_id": 1,
-                "category_id": 1,
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "area": (x2 - x1) * (y2 - y1),
-                "iscrowd": 0,
-                "score": score,
+                "file_name": ships.image_path,
+                "width": ships.width_px,
+                "height": ships.height_px,
+                "radiometry": ships.radiometry,
+                **({"date_captured": ships.acquired} if ships.acquired else {}),
             }
         )
-    image: dict[str, Any] = {
-        "id": 1,
-        "file_name": ships.image_path,
-        "width": ships.width_px,
-        "height": ships.height_px,
-    }
-    if ships.acquired:
-        image["date_captured"] = ships.acquired
+        for (x1, y1, x2, y2), score in zip(ships.boxes_px.tolist(), ships.scores.tolist(), strict=True):
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": 1,
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": (x2 - x1) * (y2 - y1),
+                    "iscrowd": 0,
+                    "score": score,
+                }
+            )
+    names = sorted({(ships.weights, ships.weights_sha256) for ships in scenes})
     return {
         "info": {
-            "description": f"ships found in {ships.scene_id}",
-            "weights": ships.weights,
-            "weights_sha256": ships.weights_sha256,
-            "radiometry": ships.radiometry,
+            "description": "ships found by osm detect",
+            "weights": ", ".join(name for name, _ in names),
+            "weights_sha256": ", ".join(digest for _, digest in names),
         },
-        "images": [image],
+        "images": images,
         "annotations": annotations,
         "categories": [{"id": 1, "name": "ship"}],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ _TYPES = ("tensor(float)", "tensor(float)", "tensor(int64)")
 class OnnxRuntime:
     """See ``osm.detection.search.runtime.Runtime``.
 
-    Runs on the CPU; the same tiles give the same detections to the last bit, whatever else is in their batch.
+    Runs on the CPU, in float32.
 
     Args:
         path: The ``.onnx`` file.
@@ -66,7 +67,7 @@ class OnnxRuntime:
             )
         boxes, scores, tile = self._session.run(OUTPUTS, {INPUT: np.ascontiguousarray(tiles)})
         ends = np.searchsorted(tile, np.arange(shape[0] + 1))
-        return [(boxes[first:last], scores[first:last]) for first, last in zip(ends[:-1], ends[1:], strict=True)]
+        return [(boxes[first:last], scores[first:last]) for first, last in pairwise(ends)]
 
 
 def _open(path: Path, data: bytes, threads: int | None) -> Any:

@@ -59,9 +59,7 @@ def open_runtime(path: str | Path, device: str = "auto") -> Runtime:
         EnvironmentProblem: What runs it is not installed.
     """
     path = Path(path)
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
-        raise WeightsError(path, found=found, expected="detector.safetensors or *.onnx", mend="check the path")
+    check_weights(path)
     if path.suffix.lower() == ".onnx":
         from osm.detection.search.onnx_runtime import OnnxRuntime
 
@@ -69,3 +67,14 @@ def open_runtime(path: str | Path, device: str = "auto") -> Runtime:
     from osm.detection.search.torch_runtime import TorchRuntime
 
     return TorchRuntime(path, device)
+
+
+def check_weights(path: Path) -> None:
+    """Make sure that there is a file of weights, without opening it.
+
+    Raises:
+        WeightsError: There is none.
+    """
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise WeightsError(path, found=found, expected="detector.safetensors or *.onnx", mend="check the path")

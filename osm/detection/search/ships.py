@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,3 +59,35 @@ class Ships:
 
     def __len__(self) -> int:
         return len(self.boxes_px)
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> Ships:
+        """Some of the ships.
+
+        Args:
+            chosen: ``(N,)``.
+        """
+        each = ("boxes_px", "scores", "lonlat", "projected", "length_m", "width_m", "heading_deg")
+        values = {name: getattr(self, name) for name in each}
+        return replace(self, **{name: value[chosen] for name, value in values.items() if value is not None})
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON values; ``ships_from_json`` reads it."""
+        record: dict[str, Any] = {}
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, np.ndarray):
+                value = [None if v is not None and v != v else v for v in value.tolist()]
+            record[entry.name] = value
+        return record
+
+
+def ships_from_json(record: Mapping[str, Any]) -> Ships:
+    """Read what ``Ships.to_json`` gave."""
+    shapes = {"boxes_px": (-1, 4), "lonlat": (-1, 2), "projected": (-1, 2)}
+    arrays = {"boxes_px", "scores", "lonlat", "projected", "length_m", "width_m", "heading_deg"}
+    values: dict[str, Any] = {entry.name: record[entry.name] for entry in fields(Ships)}
+    for name in arrays:
+        if values[name] is not None:
+            kind = np.float32 if name in ("boxes_px", "scores") else np.float64
+            values[name] = np.asarray(values[name], dtype=kind).reshape(shapes.get(name, (-1,)))
+    return Ships(**values)

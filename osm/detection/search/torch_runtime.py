@@ -13,8 +13,10 @@ import torch
 from mmdet.structures import DetDataSample
 
 from osm.compat.device import pick_device
+from osm.compat.runner import quiet_log
 from osm.compat.scope import mmdet_scope
 from osm.detection.engines import find_engine
+from osm.detection.finetune import RECIPE_KEY
 from osm.detection.recipe import Recipe, recipe_from_settings
 from osm.errors import WeightsError
 from osm.transfer.export import read_safetensors, require_digest
@@ -22,8 +24,6 @@ from osm.transfer.export import read_safetensors, require_digest
 if TYPE_CHECKING:
     from osm.detection.engines import Detector
     from osm.detection.search.runtime import Found
-
-RECIPE_KEY = "osm.recipe"
 
 
 def load_detector(path: str | Path) -> tuple[Detector, Recipe]:
@@ -53,6 +53,7 @@ def load_detector(path: str | Path) -> tuple[Detector, Recipe]:
     recipe = recipe_from_settings(path, settings)
     engine = find_engine(recipe.engine, path)
     engine.check(recipe)
+    quiet_log()
     detector, _ = engine.build(recipe, seed=0, weights=None, min_coverage=1.0)
     # ultralytics' detector saves its network alone
     network = getattr(detector, "network", detector)
@@ -85,7 +86,7 @@ class TorchRuntime:
         self.detector, self.recipe = load_detector(path)
         data, test = self.recipe.data, self.recipe.test
         self.device = torch.device(pick_device(device))
-        self.tile_px = data.tile_px
+        self.tile_px = test.tiling(data).tile_px
         self.overlap_px = data.overlap_px
         self.radiometry = data.radiometry
         self.batch_size = test.batch_size

@@ -6,9 +6,10 @@ and both import it where they need it.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from osm.compat.ultralytics_scope import absent, ultralytics_scope
 from osm.detection.engine import fed
@@ -82,6 +83,12 @@ class UltralyticsEngine:
                 mend="use the mmdet engine for other backbones",
             )
 
+    def resolve(self, recipe: Recipe) -> dict[str, Any]:
+        """See ``osm.detection.engines.Engine``."""
+        from osm.detection.yolov3u.detector import SearchSettings
+
+        return asdict(read_section(recipe.path, "model", SearchSettings, {"model": recipe.model}))
+
     def build(
         self,
         recipe: Recipe,
@@ -141,6 +148,7 @@ class UltralyticsEngine:
         from osm.detection.yolov3u.layout import write_layout
         from osm.detection.yolov3u.network import backbone_of
         from osm.detection.yolov3u.training import Run, train
+        from osm.transfer.adapters.ultralytics import rename
 
         _check_job(job)
         recipe, folder = job.recipe, job.work_dir / CHECKPOINTS
@@ -151,6 +159,12 @@ class UltralyticsEngine:
             seen = certificate.at_step0(backbone_of(network, recipe.architecture))
             seen.write(job.work_dir / CERTIFICATE)
             seen.confirm()
+            names = rename(recipe.architecture, list(certificate.backbone_sha256))
+            job.witness.at_step0(network, set(names.values()))
+
+        def validate(average: nn.Module, epochs: int, steps: int) -> None:
+            if job.validate is not None:
+                job.validate(YOLOv3uDetector(average, detector.settings), epochs, steps)
 
         run = Run(
             network=detector.network,
@@ -164,6 +178,8 @@ class UltralyticsEngine:
             curve=job.work_dir / TRAINING,
             resume=job.resume,
             progress=lambda done, total: job.progress("train", done, total),
+            draws=job.witness.draws,
+            validate=validate,
         )
         with ultralytics_scope(job.work_dir / "train.log"):
             average = train(run, folder / "ultralytics")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,10 +25,9 @@ from osm.compat.checkpoints import load_from_local
 from osm.detection.dataset import TURNS, TurningSampler, turn_boxes, turn_image
 from osm.detection.hooks import DivergedError
 from osm.detection.recipe import TrainSettings
+from osm.detection.witness import Draws
 from osm.errors import ConfigError, DataError
 from osm.files import atomic_path, read_json, write_json
-
-Curve = list[dict[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +46,8 @@ class Run:
         curve: File of the loss of every step.
         resume: Whether to continue from ``checkpoint`` if it is there.
         progress: Called with steps done and steps in all.
+        draws: Told of every tile that is read.
+        validate: Called with the average of the network, epochs and steps done after every epoch.
     """
 
     network: nn.Module
@@ -60,6 +61,8 @@ class Run:
     curve: Path
     resume: bool
     progress: Callable[[int, int], None]
+    validate: Callable[[nn.Module, int, int], None]
+    draws: Draws = field(default_factory=Draws)
 
 
 def rate(schedule: str, epoch: int, epochs: int) -> float:
@@ -114,10 +117,11 @@ class TurningTiles(Dataset[dict[str, Any]]):
 
     Args:
         tiles: Its ``YOLODataset``, without augmentation.
+        draws: Told of every tile that is read.
     """
 
-    def __init__(self, tiles: Any) -> None:
-        self.tiles = tiles
+    def __init__(self, tiles: Any, draws: Draws) -> None:
+        self.tiles, self.draws = tiles, draws
 
     def __len__(self) -> int:
         return len(self.tiles)
@@ -126,6 +130,7 @@ class TurningTiles(Dataset[dict[str, Any]]):
         """One tile, ``code`` = ``index × 8 + turn``."""
         from ultralytics.utils.instance import Instances
 
+        self.draws.note(code)
         index, turn = divmod(code, TURNS)
         label = self.tiles.get_image_and_label(index)
         height_px, width_px = label["img"].shape[:2]
@@ -162,7 +167,7 @@ class RecipeTrainer:
 
     def __init__(self, run: Run, folder: Path) -> None:
         self.run = run
-        self.points: Curve = []
+        self.points: list[dict[str, float]] = []
         threads = torch.get_num_threads()
         start: Any = super().__init__
         start(overrides=trainer_settings(run, folder))
@@ -194,7 +199,7 @@ class RecipeTrainer:
                 expected="one that does",
                 mend="lower train.batch_size or data.tile_px, in every arm",
             )
-        dataset = TurningTiles(self._read_layout(dataset_path))
+        dataset = TurningTiles(self._read_layout(dataset_path), self.run.draws)
         return DataLoader(
             dataset,
             batch_size=batch_size,
@@ -289,6 +294,7 @@ class RecipeTrainer:
 
     def _end_epoch(self) -> None:
         write_json(self.run.curve, self.points)
+        self.run.validate(self.ema.ema, self.epoch + 1, len(self.points))
 
     def save_model(self) -> bool:
         """What is needed to resume: tensors alone, at full precision; ultralytics pickles half-precision modules."""

@@ -26,7 +26,7 @@ class Asked:
     """An arm as it was asked for.
 
     Attributes:
-        kind: ``scratch``, ``imagenet`` or ``osm``.
+        kind: ``scratch``, ``imagenet``, ``osm`` or ``osd``.
         path: The weights; None from scratch.
         min_coverage: Least fraction of the backbone's tensors that they must fill.
     """
@@ -137,7 +137,7 @@ _MOST = 8
 def _load(asked: Asked, name: str, letter: str, seed: int, device: str, *, added: bool = False) -> Arm:
     backbone = build_backbone(name)
     initialise(backbone, seed)
-    label = str(asked.path) if asked.kind == "osm" else asked.kind
+    label = str(asked.path) if asked.kind in ("osm", "osd") else asked.kind
     sha256, coverage, card = None, 0.0, None
     if asked.path is not None:
         certificate = load_backbone(backbone, asked.path, architecture=name, min_coverage=asked.min_coverage)

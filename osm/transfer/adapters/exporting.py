@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,7 @@ def export_to(
     *,
     out: str | Path | None = None,
     architecture: str | None = None,
+    card: Card | None = None,
     overwrite: bool = False,
 ) -> Exported:
     """Write a backbone for another framework, and prove it.
@@ -62,7 +63,8 @@ def export_to(
         source: Our export, or any file that ``read_weights`` reads.
         framework: One of ``TARGETS``.
         out: The file to write; beside the source if not given.
-        architecture: Of the backbone; needed where the source has no card.
+        architecture: Of the backbone; needed where there is no card.
+        card: Of a source that has none in it.
         overwrite: Whether a file that is there already is replaced.
 
     Raises:
@@ -77,6 +79,8 @@ def export_to(
         )
     known = adapter(framework)
     weights = read_weights(source)
+    if weights.card is None:
+        weights = replace(weights, card=card)
     name = _architecture(weights, architecture)
     known.check(name)
     ending = "plain" if framework == "safetensors" else framework

@@ -121,3 +121,25 @@ def test_a_detector_that_finds_nothing():
         resampled_ap(empty, np.ones((2, 3), np.float32), ("area", "eleven", "coco"))["coco"], 0
     )
     np.testing.assert_array_equal(swapped_difference(empty, empty, np.ones((2, 3), np.float32))["area"], 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sparse_sums_are_those_of_the_whole_matrix_to_the_last_bit(seed):
+    rng = np.random.default_rng(seed)
+    scenes, found, draws = 12, 90, 40
+    hit = rng.random(found) < 0.4
+    ranking = Ranking(-np.arange(found, dtype=float), rng.integers(0, scenes, found), hit, rng.integers(4, 9, scenes))
+    drawn = scene_draws(scenes, draws, rng, ranking.truth_counts)
+    # false alarms of every scene above every hit, as one dense matrix
+    above = np.array([
+        np.bincount(ranking.scene[:place][~hit[:place]], minlength=scenes) for place in np.flatnonzero(hit)
+    ], dtype=np.float32)  # fmt: skip
+    owner = ranking.scene[hit]
+    left = np.bincount(owner, minlength=scenes).astype(np.float32) @ drawn
+    false, envelope, area = above @ drawn, np.zeros(draws, np.float32), np.zeros(draws, np.float32)
+    for row in range(len(owner) - 1, -1, -1):
+        envelope = np.maximum(envelope, left / np.maximum(left + false[row], np.float32(1)))
+        area += envelope * drawn[owner[row]]
+        left = left - drawn[owner[row]]
+    expected = area * (1 / (ranking.truth_counts.astype(np.float32) @ drawn))
+    assert resampled_ap(ranking, drawn)["area"].tobytes() == expected.tobytes()

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from osm.compare.plan import gather_arms, make_plan
+from osm.compare.arms import gather_arms
+from osm.compare.plan import make_plan
 from osm.detection.arms import Init
 from osm.detection.evaluate import average_precision
 from osm.detection.finetune import finetune

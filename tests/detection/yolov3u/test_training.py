@@ -10,6 +10,7 @@ import torch
 from osm.compat.ultralytics_scope import ultralytics_scope
 from osm.detection.dataset import TURNS, TileDataset
 from osm.detection.recipe import TrainSettings
+from osm.detection.witness import Draws
 from osm.detection.yolov3u.layout import write_layout
 from osm.detection.yolov3u.training import RecipeTrainer, Run, TurningTiles, rate, trainer_settings
 from osm.errors import ConfigError, DataError
@@ -81,7 +82,7 @@ def layout(trainer, images):
 
 def test_every_turn_of_every_tile_is_what_the_other_engine_is_fed(tiles, store, tmp_path):
     images = write_layout(tmp_path / "yolo", tiles, store, 128)
-    theirs = TurningTiles(layout(bare(run_of(images, tiles=len(tiles))), images))
+    theirs = TurningTiles(layout(bare(run_of(images, tiles=len(tiles))), images), Draws())
     ours = TileDataset(tiles, store, 128)
     assert len(theirs) == len(ours)
     for code in [index * TURNS + (index + 3 * k) % TURNS for index in range(len(tiles)) for k in range(3)]:

@@ -1,0 +1,90 @@
+"""Which truth box each detection of many images claims: all pairs of boxes of an image in one sweep over flat arrays.
+
+An image at a time takes the time of a hundred small arrays; the arithmetic of a single pair is that of
+``osm.data.boxes.iou_matrix``, to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from osm.data.boxes import area
+from osm.detection.results import FALSE_ALARM, HIT, NOT_COUNTED, ImageResult
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: Pairs of boxes that are held at a time: a port with a thousand ships and detections is a million by itself.
+MOST_PAIRS = 1_000_000
+
+
+def voc_verdicts(results: Sequence[ImageResult], iou: float = 0.5) -> NDArray[np.int8]:
+    """What ``osm.detection.evaluate.judge`` says of each image, one after the other, (D,)."""
+    verdict = np.full(sum(len(result.scores) for result in results), FALSE_ALARM, dtype=np.int8)
+    done = 0
+    for part in _portions(results):
+        count = sum(len(result.scores) for result in part)
+        verdict[done : done + count] = _verdicts(part, iou)
+        done += count
+    return verdict
+
+
+def _portions(results: Sequence[ImageResult]) -> Iterator[Sequence[ImageResult]]:
+    begin = pairs = 0
+    for index, result in enumerate(results):
+        own = len(result.scores) * len(result.truth)
+        if index > begin and pairs + own > MOST_PAIRS:
+            yield results[begin:index]
+            begin, pairs = index, 0
+        pairs += own
+    yield results[begin:]
+
+
+def _verdicts(results: Sequence[ImageResult], iou: float) -> NDArray[np.int8]:
+    found = np.array([len(result.scores) for result in results], dtype=np.int64)
+    ships = np.array([len(result.truth) for result in results], dtype=np.int64)
+    boxes = _flat([result.boxes for result in results], (0, 4))
+    truth = _flat([result.truth for result in results], (0, 4))
+    ignore = np.concatenate([np.empty(0, dtype=bool), *(result.ignore for result in results)])
+    # boxes that count come first in their image: where one coincides with an ignored box, it is claimed
+    rank = np.lexsort((ignore, np.repeat(np.arange(len(ships)), ships)))
+    truth, ignore = truth[rank], ignore[rank]
+    verdict = np.full(len(boxes), FALSE_ALARM, dtype=np.int8)
+    with_truth = np.flatnonzero(np.repeat(ships, found))
+    if not len(with_truth):
+        return verdict
+    best, reach = _best(boxes, truth, np.repeat(ships, found), np.repeat(np.cumsum(ships) - ships, found), with_truth)
+    near = reach >= iou
+    chosen, best = with_truth[near], best[near]
+    verdict[chosen[ignore[best]]] = NOT_COUNTED
+    counted = ~ignore[best]
+    chosen, best = chosen[counted], best[counted]
+    order = np.argsort(-_flat([result.scores for result in results], (0,))[chosen], kind="stable")
+    # of all detections that want one box, the surest has it
+    _, first = np.unique(best[order], return_index=True)
+    verdict[chosen[order[first]]] = HIT
+    return verdict
+
+
+def _best(boxes: Floats, truth: Floats, ships: Ints, first: Ints, with_truth: Ints) -> tuple[Ints, Floats]:
+    """For detections in images with truth: the first box that they overlap most, and by how much."""
+    counts = ships[with_truth]
+    begins = np.cumsum(counts) - counts
+    mine = np.repeat(with_truth, counts)
+    theirs = np.arange(counts.sum()) + np.repeat(first[with_truth] - begins, counts)
+    a, b = boxes[mine], truth[theirs]
+    extent = np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None)
+    shared = extent[:, 0] * extent[:, 1]
+    union = area(boxes)[mine] + area(truth)[theirs] - shared
+    overlap = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    reach = np.maximum.reduceat(overlap, begins)
+    best = np.minimum.reduceat(np.where(overlap == np.repeat(reach, counts), theirs, len(truth)), begins)
+    return best, reach
+
+
+def _flat(parts: Sequence[NDArray[np.float32]], empty: tuple[int, ...]) -> Floats:
+    shape = (-1, *empty[1:])
+    return np.concatenate([np.empty(empty), *(np.asarray(part, dtype=np.float64).reshape(shape) for part in parts)])

@@ -1,0 +1,1 @@
+"""Looking at scenes and what was found in them, in a browser on this machine."""
