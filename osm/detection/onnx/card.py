@@ -19,7 +19,7 @@ class Proof:
 
     Attributes:
         tiles: Tiles that were searched by both.
-        detections: Detections in torch whose score is at least ``floor``.
+        detections: Detections in torch whose score is at least ``floor``; of tiles of a single value, none.
         floor: Least score that was compared.
         box_px: Largest difference of a corner's coordinate.
         score: Largest difference of a score.
