@@ -12,6 +12,8 @@ from osm.errors import WeightsError
 #: Of the file as a whole: names and types of inputs and outputs, the card, the seal.
 FORMAT = 1
 
+_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -96,7 +98,7 @@ def card_from_json(text: str, where: str | Path) -> DetectorCard:
             raise ValueError(f"entries {sorted(set(values) ^ set(known))}")
         proof = values.pop("proof")
         for name, kind in known.items():
-            types = {"str": str, "int": int, "float": (int, float)}.get(str(kind))
+            types = _TYPES.get(str(kind))
             if types and (not isinstance(values[name], types) or isinstance(values[name], bool)):
                 raise ValueError(f"{name} = {values[name]!r}")
         card = DetectorCard(

@@ -87,7 +87,7 @@ def export_onnx(source: str | Path, out: str | Path | None, tiles: TileSource, *
     with atomic_path(sha256_path(final)) as beside, atomic_path(final) as temporary:
         temporary.write_bytes(seal(graph, card))
         first = OnnxRuntime(temporary)
-        rules = _rules(in_torch.detector)
+        rules = rules_of(in_torch.detector)
         proof = prove(str(final), in_torch.predict, first.predict, shown, in_torch.batch_size, rules)
         card = replace(card, proof=proof)
         # the same graph once more, now with the figures on its card: opened again, and held against the one proven
@@ -124,8 +124,8 @@ def _card(source: Path, of: TorchRuntime) -> DetectorCard:
         batch_size=of.batch_size,
         merge_iou=of.merge_iou,
         merge_smaller=of.merge_smaller,
-        mean=tuple(float(value) for value in torch.as_tensor(mean).flatten()),
-        std=tuple(float(value) for value in torch.as_tensor(std).flatten()),
+        mean=_figures(mean),
+        std=_figures(std),
         source=source.name,
         source_sha256=sha256_file(source),
         versions={name: versions[name] for name in used if versions[name] != "absent"}
@@ -133,7 +133,13 @@ def _card(source: Path, of: TorchRuntime) -> DetectorCard:
     )
 
 
-def _rules(detector: Any) -> Rules:
+def _figures(values: Any) -> tuple[float, ...]:
+    # as they stand in configs: float32 has no 123.675
+    return tuple(float(f"{value:.6g}") for value in torch.as_tensor(values).flatten().tolist())
+
+
+def rules_of(detector: Any) -> Rules:
+    """What a detector in torch does with its candidates."""
     settings = getattr(detector, "settings", None)
     if settings is not None:  # YOLOv3u
         return Rules(settings.score_thr, settings.nms_iou, settings.max_per_img)

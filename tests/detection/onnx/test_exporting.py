@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 
+from osm.cli.main import main
 from osm.detection.onnx.exporting import export_onnx
 from osm.detection.onnx.proof import Rules, compare_tile
 from osm.detection.onnx.sealed import CARD_KEY, read_sealed, seal
@@ -42,6 +43,7 @@ def test_the_proof_is_on_the_card_and_the_card_in_the_file(exported, name):
     assert proof.detections >= 10
     assert proof.box_px < 0.1
     assert proof.score < 1e-4
+    assert done.card.mean == (123.675, 116.28, 103.53) if name == "faster_rcnn" else len(done.card.mean) == 3
     assert done.card.source_sha256 == sha256_file(source)
     assert done.sha256 == sha256_file(done.path)
     assert done.path.with_name(f"{done.path.name}.sha256").read_text().split()[0] == done.sha256
@@ -150,12 +152,18 @@ def test_onnx_itself_reads_the_file_and_its_card(exported):
     assert not read_contents(done.path.read_bytes()).external
 
 
-def test_tiles_are_those_of_the_search(exported, yolo, tmp_path):
-    from osm.cli.export import _tiles
-
+def test_the_command_exports_for_the_tiles_of_the_search(exported, yolo, tmp_path, capsys):
     larger = dataclasses.replace(yolo, test=dataclasses.replace(yolo.test, tile_px=192))
-    done = export_onnx(write_detector(larger, tmp_path / "larger.safetensors"), None, _tiles)
-    assert open_runtime(done.path).tile_px == done.card.tile_px == 192
+    write_detector(larger, tmp_path / "detector.safetensors")
+    with pytest.raises(SystemExit) as stop:
+        main(["export", str(tmp_path), "--to", "onnx"])
+    shown = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert "detections in 12 tiles as in torch" in shown
+    assert "tiles (N, 192, 192) of 8-bit SAR, radiometry percentile:0.5,99.5" in shown
+    # neither words of mmengine nor of torch's exporter
+    assert [line.split()[0] for line in shown.splitlines()[1:]] == ["proof", "SHA-256", "input", "output", "search"]
+    assert open_runtime(tmp_path / "detector.onnx").tile_px == 192
 
 
 def test_a_detector_of_optical_scenes_is_refused(faster_rcnn, tmp_path):
