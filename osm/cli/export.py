@@ -11,13 +11,21 @@ import typer
 from osm.transfer.adapters.base import SOURCES, TARGETS
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from osm.transfer.card import Card
 
 #: Not a framework but a folder for sharing, in Hugging Face's layout.
 HUB_FOLDER = "hub-folder"
+#: A whole detector, for searching without torch.
+ONNX = "onnx"
+
+#: Of the scenes on which a detector is proven.
+_SEED, _SCENES = 20, 8
 
 # typer lists what an Enum has in the help text and refuses anything else
-Target = Enum("Target", {name: name for name in (*TARGETS, HUB_FOLDER)})  # type: ignore[misc]
+Target = Enum("Target", {name: name for name in (*TARGETS, HUB_FOLDER, ONNX)})  # type: ignore[misc]
 Source = Enum("Source", {name: name for name in SOURCES})  # type: ignore[misc]
 
 
@@ -27,7 +35,8 @@ def export(
         typer.Argument(
             metavar="SRC",
             help="sar_backbone.safetensors; the folder of a finished osm finetune, for its detector's backbone; or "
-            "weights under the keys of torchvision's ResNet or mmdet's Darknet.",
+            "weights under the keys of torchvision's ResNet or mmdet's Darknet. For onnx, detector.safetensors of osm "
+            "finetune or its folder.",
         ),
     ],
     to: Annotated[
@@ -36,7 +45,8 @@ def export(
             "--to",
             metavar="FRAMEWORK",
             help="mmdet, torchvision, timm, ultralytics, safetensors for plain tensors under our keys, or hub-folder "
-            "for a folder to share (config.json, model.safetensors, README.md), which SRC needs a card for.",
+            "for a folder to share (config.json, model.safetensors, README.md), which SRC needs a card for; or onnx, a "
+            "whole detector in one file, for osm detect without torch and mmdet.",
         ),
     ],
     out: Annotated[
@@ -66,10 +76,16 @@ def export(
     The backbone of a detector gets a card of what its run says. Of a detector
     of optical ships (DOTA), --to safetensors writes the weights of the arm
     osd: their hash is that of the detector's own.
+
+    --to onnx writes a whole detector, and proves it on simulated tiles:
+    onnxruntime finds in the file what torch finds, to 0.5 px and 1e-3 of score.
     """
     from osm.detection.backbone import card_of_detector, find_detector
     from osm.transfer.adapters.exporting import export_to
 
+    if to.value == ONNX:
+        _deploy(source, out, overwrite)
+        return
     detector = find_detector(source)
     if detector is not None and to.value == "safetensors":
         _take(detector, out, overwrite)
@@ -99,6 +115,38 @@ def export(
     if done.usage:
         typer.echo("load it with")
         typer.echo("\n".join(f"    {line}" for line in done.usage.splitlines()))
+
+
+def _deploy(source: Path, out: Path | None, overwrite: bool) -> None:
+    from osm.detection.onnx.exporting import export_onnx
+
+    done = export_onnx(source, out, _tiles, overwrite=overwrite)
+    card, proof = done.card, done.card.proof
+    assert proof is not None
+    typer.echo(f"{done.path}: {card.detector} for onnxruntime, {done.path.stat().st_size / 1e6:.1f} MB")
+    typer.echo(
+        f"  proof    {proof.detections} detections in {proof.tiles} tiles as in torch (score {proof.floor:g} and up), "
+        f"boxes to {proof.box_px:.1e} px, scores to {proof.score:.1e}, {proof.ties} ties"
+    )
+    typer.echo(f"  SHA-256  {done.sha256}")
+    typer.echo(
+        f"  input    tiles (N, {card.tile_px}, {card.tile_px}) of 8-bit SAR, radiometry {card.radiometry}; replicated, "
+        f"minus {list(card.mean)}, over {list(card.std)} inside"
+    )
+    typer.echo("  output   boxes (K, 4) xyxy in tile pixels, scores (K,), tile (K,)")
+    typer.echo(f"search with: osm detect {done.path} SCENE…")
+
+
+def _tiles(side_px: int, radiometry: str) -> NDArray[np.uint8]:
+    """Simulated scenes of one tile each, as the detector is fed them."""
+    import numpy as np
+
+    from osm.data.radiometry import Radiometry
+    from osm.simulate.layouts import make_scene
+
+    # "none" is for scenes that come in 8 bits, which these do not
+    known = Radiometry.parse("percentile" if radiometry == "none" else radiometry)
+    return np.stack([known.apply(make_scene(_SEED, number, side_px, side_px)[0]) for number in range(_SCENES)])
 
 
 def _take(detector: Path, out: Path | None, overwrite: bool) -> None:
