@@ -46,6 +46,8 @@ class FasterRCNN(nn.Module):
         ConfigError: The detector has a part that this graph does not know.
     """
 
+    level_of: Tensor
+
     def __init__(self, detector: Any, tile_px: int) -> None:
         super().__init__()
         rpn, roi = detector.rpn_head, detector.roi_head

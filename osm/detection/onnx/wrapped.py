@@ -16,6 +16,9 @@ class Normalise(nn.Module):
         preprocessor: mmdet's ``DetDataPreprocessor``.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, preprocessor: Any) -> None:
         super().__init__()
         self.register_buffer("mean", preprocessor.mean.detach().clone(), persistent=False)

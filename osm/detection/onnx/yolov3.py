@@ -22,6 +22,9 @@ class YOLOv3(nn.Module):
         ConfigError: The detector has a part that this graph does not know.
     """
 
+    anchors: Tensor
+    strides: Tensor
+
     def __init__(self, detector: Any, tile_px: int) -> None:
         super().__init__()
         head = detector.bbox_head
