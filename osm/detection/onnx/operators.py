@@ -90,7 +90,10 @@ def _(
 
 def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     """For the exporter: each operator of this module → what it is in ONNX."""
-    from onnxscript import opset18 as op
+    from onnxscript import opset18
+
+    # its types tell constants, which it takes, from tensors
+    op: Any = opset18
 
     def suppress_in_onnx(boxes: Any, scores: Any, iou: float, score_thr: float, most: int) -> Any:
         return op.NonMaxSuppression(boxes, scores, most, iou, score_thr)
