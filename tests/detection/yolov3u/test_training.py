@@ -31,6 +31,7 @@ def run_of(folder, **changes):
         "curve": folder / "training.json",
         "resume": False,
         "progress": lambda done, total: None,
+        "validate": lambda average, epochs, steps: None,
     }
     return Run(**{**values, **changes})
 
