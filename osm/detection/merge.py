@@ -43,6 +43,8 @@ def merge_tiles(
     3. What is left is suppressed greedily by score: a kept detection removes every less sure one with an IoU of at
        least ``iou``, and one of another tile also if ``overlap_smaller`` of it lies in the kept one. Within one tile
        that last rule does not act, so that a small ship beside a large one survives as it would without tiling.
+    4. Where the view or the joined box that took something's place went itself, and no kept detection that is as sure
+       shows ``overlap_smaller`` of it, it comes back, to be suppressed with the rest by rule 3.
 
     With tiles that overlap by at least the longest ship, and a detector that sees what is there, the result is that
     of one tile over the whole scene. Boxes are clipped to their own tile first (a detector may reach beyond it, into
@@ -67,14 +69,21 @@ def merge_tiles(
     if not len(windows) == len(boxes) == len(scores):
         raise ValueError(f"{len(windows)} windows, {len(boxes)} sets of boxes, {len(scores)} sets of scores")
     frames = np.asarray(windows, dtype=np.float64).reshape(-1, 4)
-    moved, sureness, tile = _to_scene(frames, boxes, scores)
+    found = moved, sureness, tile = _to_scene(frames, boxes, scores)
     if overlap_smaller <= 1:
         moved, sureness, tile = _drop_stumps(moved, sureness, tile, frames, overlap_smaller)
         moved, sureness, tile = _join_parts(moved, sureness, tile, frames, iou)
-    order = np.argsort(-sureness, kind="stable")
-    moved, sureness, tile = moved[order], sureness[order], tile[order]
-    kept = _suppress(moved, tile, iou, overlap_smaller)
-    return moved[kept].astype(np.float32), sureness[kept].astype(np.float32)
+    while True:
+        order = np.argsort(-sureness, kind="stable")
+        moved, sureness, tile = moved[order], sureness[order], tile[order]
+        kept = _suppress(moved, tile, iou, overlap_smaller)
+        lost = _lost(found[0], found[1], moved[kept], sureness[kept], iou, overlap_smaller)
+        # what rule 3 removes is never lost: each pass brings back others, and there is an end to them
+        if overlap_smaller > 1 or not len(lost):
+            return moved[kept].astype(np.float32), sureness[kept].astype(np.float32)
+        moved, sureness, tile = (
+            np.concatenate([pool, every[lost]]) for pool, every in zip((moved, sureness, tile), found, strict=True)
+        )
 
 
 def _to_scene(
@@ -187,6 +196,17 @@ def _root(root: Ints, index: int) -> int:
 
 def _clipped(boxes: Floats, windows: Floats) -> Floats:
     return np.concatenate([np.maximum(boxes[:, :2], windows[:, :2]), np.minimum(boxes[:, 2:], windows[:, 2:])], axis=1)
+
+
+def _lost(boxes: Floats, scores: Floats, kept: Floats, sureness: Floats, iou: float, part: float) -> Ints:
+    """Indices of the boxes that no kept one, at least as sure, shares enough with (rule 4)."""
+    first, second, shared = overlapping_pairs(np.concatenate([kept, boxes]))
+    across = (first < len(kept)) & (second >= len(kept))
+    mine, other, shared = first[across], second[across] - len(kept), shared[across]
+    smaller = np.minimum(area(kept)[mine], area(boxes)[other])
+    same_ship = shared >= iou * (area(kept)[mine] + area(boxes)[other] - shared)
+    enough = (same_ship | (shared >= part * smaller)) & (sureness[mine] >= scores[other])
+    return np.setdiff1d(np.arange(len(boxes)), other[enough])
 
 
 def _suppress(boxes: Floats, tile: Ints, iou: float, overlap_smaller: float) -> Ints:

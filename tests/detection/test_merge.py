@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from osm.data.boxes import intersection_matrix, iou_matrix
@@ -67,6 +67,7 @@ def test_the_stump_of_a_cut_ship_is_removed_only_across_tiles():
 
 @quick
 @given(seeds)
+@example(1048576)
 def test_what_is_kept_lies_in_the_scene_is_sorted_and_does_not_overlap(seed):
     rng = np.random.default_rng(seed)
     windows = np.array([[x, y, x + 100, y + 100] for x in (0, 60, 120) for y in (0, 80)])
@@ -80,6 +81,15 @@ def test_what_is_kept_lies_in_the_scene_is_sorted_and_does_not_overlap(seed):
     assert (np.diff(sureness) <= 0).all()
     overlap = iou_matrix(merged, merged) - np.eye(len(merged))
     assert overlap.max(initial=0) < 0.5 + 1e-6
+    # every box that went is explained by a kept one that is at least as sure
+    everything = np.concatenate([np.clip(b + np.tile(w[:2], 2), np.tile(w[:2], 2), np.tile(w[2:], 2))
+                                 for b, w in zip(boxes, windows, strict=True)])  # fmt: skip
+    size = (everything[:, 2:] - everything[:, :2]).prod(axis=1)
+    kept_size = (merged[:, 2:] - merged[:, :2]).prod(axis=1)
+    share = intersection_matrix(everything, merged) / np.maximum(np.minimum(size[:, None], kept_size), 1e-9)
+    explained = (iou_matrix(everything, merged) >= 0.5 - 1e-5) | (share >= 0.7 - 1e-5)
+    explained &= sureness >= np.concatenate(scores)[:, None] - 1e-6
+    assert (explained.any(axis=1) | (size <= 1e-3)).all()
 
 
 def test_equal_scores_keep_the_order_given():
