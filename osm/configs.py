@@ -56,6 +56,23 @@ def check_choices(where: str | Path, rules: Iterable[tuple[str, str, Collection[
             )
 
 
+def parse_numbers(where: str, text: str, expected: str) -> tuple[float, ...]:
+    """Read numbers that stand between commas.
+
+    Args:
+        where: Option at fault.
+        text: What was given.
+        expected: What it should be, with an example.
+
+    Raises:
+        ConfigError: These are no numbers.
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ConfigError(where, found=repr(text), expected=expected, mend="correct the option") from error
+
+
 def nearest(name: str, known: Collection[str]) -> str | None:
     """The known name that is spelt most like ``name``, capitals aside; None where none is near."""
     spelt = {entry.casefold(): entry for entry in known}

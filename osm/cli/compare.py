@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osm.cli.options import AllowContractMismatch, Groups, LandMaskFile, NearM, parse_settings
+from osm.cli.options import AllowContractMismatch, Fuse, Groups, LandMaskFile, NearM, parse_settings
 from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -31,14 +31,7 @@ def compare(
             "(osm export), other names one that was pretrained by matching. The arm scratch is always there.",
         ),
     ] = None,
-    fuse: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fuse",
-            metavar="ARM+ARM",
-            help="Two arms whose boxes are fused, without any training, for one more row; repeat it for more.",
-        ),
-    ] = None,
+    fuse: Fuse = None,
     work_dir: Annotated[
         Path | None, typer.Option("--work-dir", help="Folder for all output; work_dirs/compare_<config> if not given.")
     ] = None,

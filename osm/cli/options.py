@@ -43,6 +43,14 @@ LandMaskFile = Annotated[
         "inshore, others offshore. In place of --groups, and remembered likewise; needs the extra geo.",
     ),
 ]
+Fuse = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fuse",
+        metavar="ARM+ARM",
+        help="Two arms whose boxes are fused, without any training, for one more row; repeat it for more.",
+    ),
+]
 NearM = Annotated[float, typer.Option("--near-m", min=0.0, help="Metres from land at which inshore ends.")]
 
 

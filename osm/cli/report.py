@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osm.cli.options import Groups, LandMaskFile, NearM
+from osm.cli.options import Fuse, Groups, LandMaskFile, NearM
 
 if TYPE_CHECKING:
     from osm.compare.study import Study
@@ -27,14 +27,7 @@ def report(
     groups: Groups = None,
     land_mask: LandMaskFile = None,
     near_m: NearM = 1000.0,
-    fuse: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fuse",
-            metavar="ARM+ARM",
-            help="Two arms of A whose predictions are fused for one more row, as by osm compare --fuse; repeat it.",
-        ),
-    ] = None,
+    fuse: Fuse = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(

@@ -93,13 +93,14 @@ def resolve(
         note = "random start, drawn by the scheme of whatever stays random in the other arms"
         floor: dict[int, Init] = dict.fromkeys(seeds, Init(FLOOR))
         return ArmInfo(arm.name, arm.name, arm.kind, None, note), {recipe.detector: floor for recipe in recipes}
+    templates = {name: _weights_for(arm, name, seeds[0]) for name in {recipe.architecture for recipe in recipes}}
     own: dict[str, dict[int, Init] | str] = {}
     named: list[Path] = []
     tried: list[Path] = []
     notes: list[str] = []
     partial = False
     for recipe in recipes:
-        template = _weights_for(arm, recipe.architecture, seeds[0])
+        template = templates[recipe.architecture]
         if template is None:
             own[recipe.detector] = f"no weights of {recipe.architecture} were given"
             continue

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from osm.configs import parse_numbers
 from osm.data.scene import Scene
 from osm.detection.recipe import Recipe
 from osm.detection.schedule import steps_in_all
@@ -52,12 +53,7 @@ def parse_fractions(text: str) -> tuple[float, ...]:
     Raises:
         ConfigError: They are no numbers.
     """
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise ConfigError(
-            "--fractions", found=repr(text), expected="numbers such as 0.05,0.1,1", mend="correct the option"
-        ) from error
+    return parse_numbers("--fractions", text, "numbers such as 0.05,0.1,1")
 
 
 def at_fractions(recipes: Sequence[Recipe], fractions: Sequence[float], where: str | Path) -> tuple[Recipe, ...]:

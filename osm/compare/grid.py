@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from osm.configs import check_values
+from osm.configs import check_values, parse_numbers
 from osm.detection.recipe import check_words
 from osm.errors import ConfigError
 
@@ -40,12 +40,7 @@ def parse_lrs(text: str) -> tuple[float, ...]:
     Raises:
         ConfigError: These are no numbers.
     """
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise ConfigError(
-            "--tune", found=repr(text), expected="learning rates such as 0.005,0.01,0.02", mend="correct the option"
-        ) from error
+    return parse_numbers("--tune", text, "learning rates such as 0.005,0.01,0.02")
 
 
 def read_grid(

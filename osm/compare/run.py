@@ -26,6 +26,7 @@ from osm.data.scenes import Scene
 from osm.detection.engines import remarks
 from osm.detection.finetune import PROOFS, count_ships, finetune, read_split
 from osm.detection.fingerprint import digest_scenes
+from osm.detection.recipe import DataSettings
 from osm.errors import DataError, OSMError
 from osm.files import digests, exclusive, read_json, write_json, write_sealed
 
@@ -222,8 +223,13 @@ def describe_data(plan: Plan, data_root: Path, cache: Path | None = None) -> tup
     seen: list[Scene] = []
     parts = {}
     at: list[dict[str, Any]] = []
+    # a detector at several fractions is several recipes of the same data
+    read: dict[DataSettings, tuple[list[Scene], list[Scene]]] = {}
     for recipe in plan.recipes:
-        train, test = read_split(whole(recipe), data_root, cache)
+        settings = whole(recipe).data
+        if settings not in read:
+            read[settings] = read_split(whole(recipe), data_root, cache)
+        train, test = read[settings]
         if not count_ships(test):
             raise DataError(
                 data_root, found="test scenes without a ship", expected="at least one", mend="correct data.test_split"

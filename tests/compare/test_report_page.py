@@ -8,6 +8,7 @@ import pytest
 
 from osm.compare.report import write_report
 from osm.compare.report.figures import LIGHT
+from tests.colours import contrast, luminance
 from tests.compare.studies import a_study
 
 #: Widths in CSS pixels: a desk and a phone.
@@ -150,18 +151,3 @@ def test_without_scripts_and_in_print_the_drawn_figures_stay(browser, page_path)
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("details.printed[open]").count() == 0
     page.close()
-
-
-def channels(colour):
-    return [float(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
-
-
-def luminance(colour):
-    """Relative luminance after WCAG 2."""
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels(colour)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one, other):
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)

@@ -6,16 +6,7 @@ import sys
 
 import pytest
 
-from osm.cli.main import main
-
-
-def osm(*arguments):
-    """Run a command in this process; return its exit code."""
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        return stop.code or 0
-    return 0
+from tests.commands import osm
 
 
 @pytest.fixture(scope="module")

@@ -4,20 +4,11 @@ import json
 
 import pytest
 
-from osm.cli.main import main
+from tests.commands import osm
 
 pytest.importorskip("ensemble_boxes", reason="the extra fusion is not installed")
 DETECTOR = "yolov3_darknet-narrow"
 TINY = ["--set", "data.tile_px=128", "--set", "data.overlap_px=32", "--set", "train.epochs=1"]
-
-
-def osm(*arguments):
-    """Run a command in this process; return its exit code."""
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as stop:
-        return stop.code or 0
-    return 0
 
 
 @pytest.fixture(scope="module")

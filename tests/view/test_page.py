@@ -13,6 +13,7 @@ import pytest
 from osm.view.find import open_collection
 from osm.view.server import ViewServer
 from osm.view.site import Site
+from tests.colours import channels, contrast, luminance
 from tests.view.made import FOUND_A, SHIPS, a_search, picture, write_picture
 
 WIDTH = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
@@ -325,18 +326,3 @@ def test_a_search_has_neither_truth_nor_choice(browser, tmp_path):
         opened = Opened(browser, server, 390, scene=150)
         assert opened.page.evaluate("[scrollY, document.getElementById('scenes').scrollTop > 0]") == [0, True]
         opened.close()
-
-
-def channels(colour):
-    return [float(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
-
-
-def luminance(colour):
-    """Relative luminance after WCAG 2."""
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in channels(colour)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one, other):
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
