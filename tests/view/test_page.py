@@ -137,6 +137,22 @@ def test_a_slider_changes_the_counts(browser, server):
     opened.close()
 
 
+def test_an_answer_that_comes_late_replaces_no_newer_one(browser, server):
+    opened = Opened(browser, server)
+    held = []
+    opened.page.route("**/scenes?*", lambda route: route.continue_() if held else held.append(route))
+    opened.slide("a", 0.5)
+    opened.slide("b", 1)
+    newest = "() => document.querySelector('#scenes small').textContent.includes('B\\u00a00')"
+    opened.page.wait_for_function(newest)
+    with opened.page.expect_response("**/scenes?*") as late:
+        held[0].continue_()
+    late.value.finished()
+    opened.canvas()  # two frames later
+    assert opened.page.evaluate(newest)
+    opened.close()
+
+
 def test_layers_are_switched_on_and_off(browser, server):
     opened = Opened(browser, server)
     names = ["--truth", "--a", "--b"]

@@ -161,9 +161,13 @@
     }));
     at("more").textContent = fits.length > 300 ? `and ${fits.length - 300} more: type a part of the name` : fits.length ? "" : "no scene of this name";
   };
+  let latest = 0;
   const refresh = async () => {
+    const mine = ++latest;
     try {
       const content = await ask(`scenes?${query()}`);
+      // answers may come in another order than the questions: an older one must not replace a newer
+      if (mine !== latest) return;
       scenes = content.scenes;
       for (const letter of arms) at(`score-${letter}`).max = Math.ceil(content.highest_score);
       list();
