@@ -64,11 +64,13 @@ class DataSettings:
         min_visible: Least visible fraction of a box for it to count in a tile.
         empty_fraction: Training tiles without ships, per tile with ships.
         train_fraction: Fraction of the training scenes used; smaller sets are subsets of larger ones.
-        subset_seed: Seed of that choice and of the choice of empty tiles, the same in every cell.
+        subset_seed: Seed of that choice and of the choice of tiles, the same in every cell.
         drop_leaked_train: Whether to leave out training scenes that show a test scene (``osm.data.leakage``), before
             the fraction is taken.
         validation_fraction: Part of the training scenes that is never trained on, the same in every run; taken before
             ``train_fraction`` is, for ``train.validate_every_epochs``.
+        max_tiles: Training tiles at most, a seeded choice of all; 0 for all. Keeps the cost of a training on many
+            scenes at that of one on few.
     """
 
     kind: str = "air-sarship-1.0"
@@ -84,6 +86,7 @@ class DataSettings:
     subset_seed: int = 0
     drop_leaked_train: bool = False
     validation_fraction: float = 0.0
+    max_tiles: int = 0
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,7 @@ class Recipe:
         for section, word in (
             ("test", "tile_px"),
             ("data", "validation_fraction"),
+            ("data", "max_tiles"),
             ("train", "min_steps"),
             ("train", "validate_every_epochs"),
         ):
@@ -343,6 +347,7 @@ def _check_ranges(recipe: Recipe) -> None:
         (data.empty_fraction >= 0, "data.empty_fraction", data.empty_fraction, "0 or more"),
         (0 < data.train_fraction <= 1, "data.train_fraction", data.train_fraction, "above 0, at most 1"),
         (0 <= data.validation_fraction < 1, "data.validation_fraction", data.validation_fraction, "0 to below 1"),
+        (data.max_tiles >= 0, "data.max_tiles", data.max_tiles, "0 or more"),
         (train.min_steps >= 0, "train.min_steps", train.min_steps, "0 or more"),
         (train.validate_every_epochs >= 0, "train.validate_every_epochs", train.validate_every_epochs, "0 or more"),
         (

@@ -139,7 +139,7 @@ def held_back_scenes(scenes: Sequence[Scene], fraction: float, seed: int, count:
 
 
 def training_tiles(scenes: Sequence[Scene], settings: DataSettings) -> list[Tile]:
-    """Every tile that shows a ship, and a seeded choice of empty ones.
+    """Every tile that shows a ship, and a seeded choice of empty ones; of them all ``max_tiles``, if that is set.
 
     Args:
         scenes: Training scenes, the fraction already taken.
@@ -159,5 +159,8 @@ def training_tiles(scenes: Sequence[Scene], settings: DataSettings) -> list[Tile
         )
     empty = [tile for tile in tiles if len(tile.boxes) == 0]
     count = min(len(empty), round(settings.empty_fraction * len(shown)))
-    chosen = np.random.default_rng(settings.subset_seed).permutation(len(empty))[:count]
-    return shown + [empty[i] for i in sorted(chosen)]
+    draw = np.random.default_rng(settings.subset_seed)
+    found = shown + [empty[i] for i in sorted(draw.permutation(len(empty))[:count])]
+    if not settings.max_tiles:
+        return found
+    return [found[i] for i in sorted(draw.permutation(len(found))[: settings.max_tiles])]

@@ -65,6 +65,18 @@ def test_training_tiles_are_those_with_ships_and_the_stated_share_of_empty_ones(
     assert [tile.window.tolist() for tile in more] == [tile.window.tolist() for tile in again]
 
 
+@given(st.integers(0, 3), st.integers(1, 90))
+def test_at_most_so_many_tiles_are_a_choice_of_all_that_the_seed_decides(seed, most):
+    scenes = [scene("a", [[10, 10, 30, 30]]), scene("b", [[600, 60, 640, 90]], size=(1024, 512))]
+    every = DataSettings(tile_px=128, overlap_px=32, empty_fraction=3.0, subset_seed=seed)
+    some = DataSettings(tile_px=128, overlap_px=32, empty_fraction=3.0, subset_seed=seed, max_tiles=most)
+    known = [(tile.scene.scene_id, *tile.window.tolist()) for tile in training_tiles(scenes, every)]
+    chosen = [(tile.scene.scene_id, *tile.window.tolist()) for tile in training_tiles(scenes, some)]
+    assert len(chosen) == min(most, len(known))
+    assert [one for one in known if one in set(chosen)] == chosen
+    assert [(t.scene.scene_id, *t.window.tolist()) for t in training_tiles(scenes, some)] == chosen
+
+
 def test_scenes_without_ships_cannot_be_trained_on():
     with pytest.raises(DataError, match="without a ship"):
         training_tiles([scene()], SETTINGS)
