@@ -22,8 +22,8 @@ overrides = {
     "data.overlap_px": 64,
     "test.tile_px": 512,
     # One budget of 110 to 140 steps at every fraction: a quarter of the images has some 460 tiles, all have four times
-    # that, of which the seed draws 440. AdamW, since so few steps leave SGD far from where it would end; one rate for both
-    # detectors, settled on the scratch arm with a part of the training images held back, never on val.
+    # that, of which the seed draws 440. AdamW, since so few steps leave SGD far from where it would end; one rate for
+    # both detectors, settled on the scratch arm with a part of the training images held back, never on val.
     "data.max_tiles": 440,
     "train.epochs": 1,
     "train.min_steps": 100,
