@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from osm.compare.cells import finished_cells
+from osm.compare.fractions import parse_name
 from osm.compare.leaks import LeakReport, check_leaks
 from osm.compare.plan import Cell, Plan
 from osm.compare.run import Progress, describe_data
@@ -118,10 +119,16 @@ def dry_run(
     cells, done, held_out = _cells(plan, leaks, data_root, work_dir, digest)
     # mmengine would write a line for every tensor of every detector to the terminal
     open_log(work_dir / "cache" / "dry-run.log")
-    costs = []
+    costs: list[Cost] = []
+    # at every fraction a detector takes the same steps, only more or fewer of them
+    known: dict[str, Cost] = {}
     for number, recipe in enumerate(plan.recipes):
-        progress(0, f"time {recipe.detector}", number, len(plan.recipes))
-        costs.append(measure(recipe, data_root, work_dir / "cache"))
+        detector = parse_name(recipe.detector)[0]
+        if detector not in known:
+            progress(0, f"time {detector}", number, len(plan.recipes))
+            known[detector] = measure(recipe, data_root, work_dir / "cache")
+        steps = steps_in_all(recipe.train, _count_tiles(recipe, data_root, work_dir / "cache"))
+        costs.append(replace(known[detector], detector=recipe.detector, steps=steps))
         if recipe.detector in held_out:
             names = [scene.scene_id for scene in held_out[recipe.detector]]
             costs.append(_trial_cost(costs[-1], recipe, names, data_root, work_dir / "cache"))
@@ -144,6 +151,10 @@ def _cells(
         return [*first, *plan.cells], done + [False] * len(plan.cells), held_out
     rest = with_choice(plan, held_out, first, work_dir).cells
     return [*first, *rest], done + finished_cells(rest, digest, work_dir), held_out
+
+
+def _count_tiles(recipe: Recipe, data_root: Path, cache: Path) -> int:
+    return len(training_tiles(read_split(recipe, data_root, cache)[0], recipe.data))
 
 
 def _trial_cost(cost: Cost, recipe: Recipe, held_out: Sequence[str], data_root: Path, cache: Path) -> Cost:
