@@ -4,7 +4,7 @@ Made for SSDD's training images alone, with split files that part them into trai
 """
 
 title = "SSDD, label efficiency"
-detectors = ["../detect/faster-rcnn_r18_tiles_ssdd.py", "../detect/yolov3_r18_ssdd.py"]
+detectors = ["../detect/faster-rcnn_r18_tiles_ssdd.py", "../detect/yolov3_r18_tiles_ssdd.py"]
 seeds = [0, 1, 2]
 fractions = [0.05, 0.1, 0.25, 1.0]
 
@@ -21,13 +21,11 @@ overrides = {
     "data.tile_px": 256,
     "data.overlap_px": 64,
     "test.tile_px": 512,
-    # One budget of 110 to 140 steps at every fraction: a quarter of the images has some 460 tiles, all have four times
-    # that, of which the seed draws 440. AdamW, since so few steps leave SGD far from where it would end; one rate for
-    # both detectors, settled on the scratch arm with a part of the training images held back, never on val.
-    "data.max_tiles": 440,
+    # About one budget of steps at every fraction (each detector's own; data.max_tiles bounds it where labels are many).
+    # AdamW and batches of two, since so few steps leave SGD far from where it would end; one rate for both detectors,
+    # settled on the scratch arm with a part of the training images held back, never on val.
     "train.epochs": 1,
-    "train.min_steps": 100,
-    "train.batch_size": 4,
+    "train.batch_size": 2,
     "train.optimizer": dict(_delete_=True, type="AdamW", lr=3e-4, weight_decay=0.05),
     "train.schedule": "cosine",
     "train.warmup_steps": 30,

@@ -1,10 +1,15 @@
-"""Faster R-CNN for tiles of a quarter of an SSDD image: fewer proposals, since such a tile does not hold more ships."""
+"""Faster R-CNN on tiles of a quarter of an SSDD image, for as many steps as a CPU makes in a minute.
+
+Such a tile does not hold more ships than fewer proposals find.
+"""
 
 _base_ = ["_base_/faster-rcnn.py", "_base_/ssdd.py", "_base_/schedule.py"]
 
 detector = "faster-rcnn_r18_tiles"
 architecture = "resnet18"
 
+data = dict(max_tiles=280)
+train = dict(min_steps=130)
 model = dict(
     train_cfg=dict(rcnn=dict(sampler=dict(num=128)), rpn_proposal=dict(nms_pre=500, max_per_img=256)),
     test_cfg=dict(rpn=dict(nms_pre=300, max_per_img=100)),
