@@ -22,10 +22,9 @@ overrides = {
     "data.overlap_px": 64,
     "test.tile_px": 512,
     # About one budget of steps at every fraction (each detector's own; data.max_tiles bounds it where labels are many).
-    # AdamW and batches of two, since so few steps leave SGD far from where it would end; one rate for both detectors,
-    # settled on the scratch arm with a part of the training images held back, never on val.
+    # AdamW, since so few steps leave SGD far from where it would end; one rate for both detectors. Settled on the
+    # scratch arm with a part of the training images held back, never on val.
     "train.epochs": 1,
-    "train.batch_size": 2,
     "train.optimizer": dict(_delete_=True, type="AdamW", lr=3e-4, weight_decay=0.05),
     "train.schedule": "cosine",
     "train.warmup_steps": 30,

@@ -5,5 +5,5 @@ _base_ = ["_base_/yolov3.py", "_base_/ssdd.py", "_base_/schedule_yolov3.py"]
 detector = "yolov3_r18_tiles"
 architecture = "resnet18"
 
-data = dict(max_tiles=400)
-train = dict(min_steps=190)
+data = dict(max_tiles=640)
+train = dict(min_steps=150, batch_size=4)
