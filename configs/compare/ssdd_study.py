@@ -4,7 +4,7 @@ Made for SSDD's training images alone, with split files that part them into trai
 """
 
 title = "SSDD, label efficiency"
-detectors = ["../detect/faster-rcnn_r18_tiles_ssdd.py", "../detect/yolov3_r18_tiles_ssdd.py"]
+detectors = ["../detect/faster-rcnn_r18_narrow_ssdd.py", "../detect/yolov3_r18_narrow_ssdd.py"]
 seeds = [0, 1, 2]
 fractions = [0.05, 0.1, 0.25, 1.0]
 
@@ -21,10 +21,13 @@ overrides = {
     "data.tile_px": 256,
     "data.overlap_px": 64,
     "test.tile_px": 512,
-    # About one budget of steps at every fraction (each detector's own; data.max_tiles bounds it where labels are many).
-    # AdamW, since so few steps leave SGD far from where it would end; one rate for both detectors. Settled on the
-    # scratch arm with a part of the training images held back, never on val.
+    # About one budget of 180 steps at every fraction: where labels are many, the seed draws the tiles. AdamW, since so few
+    # steps leave SGD far from where it would end; one rate for both detectors. Settled on the scratch arm with a part
+    # of the training images held back, never on val.
+    "data.max_tiles": 360,
     "train.epochs": 1,
+    "train.min_steps": 170,
+    "train.batch_size": 4,
     "train.optimizer": dict(_delete_=True, type="AdamW", lr=3e-4, weight_decay=0.05),
     "train.schedule": "cosine",
     "train.warmup_steps": 30,
