@@ -21,9 +21,9 @@ overrides = {
     "data.tile_px": 256,
     "data.overlap_px": 64,
     "test.tile_px": 512,
-    # About one budget of 180 steps at every fraction: where labels are many, the seed draws the tiles. AdamW, since so few
-    # steps leave SGD far from where it would end; one rate for both detectors. Settled on the scratch arm with a part
-    # of the training images held back, never on val.
+    # About one budget of 180 steps at every fraction: where labels are many, the seed draws the tiles. AdamW, since so
+    # few steps leave SGD far from where it would end; one rate for both detectors. Settled on the scratch arm with a
+    # part of the training images held back, never on val.
     "data.max_tiles": 360,
     "train.epochs": 1,
     "train.min_steps": 170,
