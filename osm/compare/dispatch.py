@@ -177,7 +177,10 @@ def _lost(job: Job[None], *, gone: bool) -> str | None:
     """Why a job that has ended gave nothing, in one line; None if it gave something."""
     if gone and not job.paths.result_pickle.exists():
         return f"it left the queue without a result (log: {job.paths.stderr})"
-    error = job.exception()
+    try:
+        error = job.exception()
+    except OSError as fault:  # the folder of the jobs went, or cannot be read
+        return f"what it left cannot be read: {fault}"
     if error is None:
         return None
     text = str(error)

@@ -1,6 +1,7 @@
 """Cells in processes of their own: a lost one costs itself, and nothing else."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,9 @@ def do(errand):
         os.kill(os.getpid(), signal.SIGKILL)
     if errand.end == "refused":
         raise DataError(errand.out, found="a mistake", expected="none", mend="mend it")
+    if errand.end == "cleared away":
+        shutil.rmtree(errand.out.parent / "logs")
+        os.kill(os.getpid(), signal.SIGKILL)
     if errand.end == "never":
         time.sleep(600)
     errand.out.write_text(f"{os.environ.get('CUDA_VISIBLE_DEVICES')}")
@@ -42,6 +46,14 @@ def test_a_lost_process_and_a_failed_one_cost_themselves_only(tmp_path):
     # each names the log that says more
     for number in (1, 2):
         assert Path(found[number].split("log: ")[1].rstrip(")")).is_file()
+
+
+def test_a_folder_of_jobs_that_is_cleared_away_costs_the_running_ones(tmp_path):
+    errands = [Errand(tmp_path / "0.txt", "cleared away"), Errand(tmp_path / "1.txt")]
+    found = dict(run_tasks(do, errands, Dispatch("local", jobs=1), tmp_path / "logs"))
+    assert "what it left cannot be read" in found[0]
+    assert "logs" in found[0]
+    assert found[1] is None
 
 
 def test_processes_end_with_the_one_that_asked_for_them(tmp_path, repo_root):
