@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from osm.data.build_record import SceneRecord
 
 _CUT, _REGISTER, _SCREEN = "Cutting", "Registering", "Screening"
+_LEAST_COVERED = 0.25
+"""Part of a scene between its tie points below which a line says so."""
 
 
 def build_pairs(
@@ -234,4 +236,9 @@ def _registered(scene: SceneRecord) -> list[str]:
             f"{name}: {kind}, {region['used']} of {region['points']} tie points used, "
             f"RMSE {region['rmse_px']:.2f} SAR pixels{metres}{free}"
         )
+        if region["covered"] < _LEAST_COVERED:
+            lines.append(
+                f"  {region['covered']:.0%} of it lies between tie points: the rest is registered by what they say of "
+                "elsewhere; add points near its corners"
+            )
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +28,7 @@ def view(
         list[Path] | None,
         typer.Option(
             "--images",
-            help="Folder in which the images are now; repeat it for more. Then no image outside of these and DIR is "
-            "opened.",
+            help="Folder in which the images are; repeat it for more. No image outside of these and DIR is opened.",
             show_default=False,
         ),
     ] = None,
@@ -53,7 +53,10 @@ def view(
         typer.echo(f"{collection.kind}: {scenes} scene{'s'[: scenes != 1]}, {runs} run{'s'[: runs != 1]}")
         if outside := collection.folders_outside():
             more = f" and {len(outside) - 3} more folders" if len(outside) > 3 else ""
-            typer.echo(f"images are read from {', '.join(map(str, outside[:3]))}{more}")
+            typer.echo(
+                f"images in {', '.join(map(str, outside[:3]))}{more} lie outside of {folder} and are not shown: to see "
+                f"them, add {' '.join(f'--images {shlex.quote(str(one))}' for one in outside[:3])}"
+            )
         for note in collection.notes:
             typer.echo(f"note: {note}")
         typer.echo(f"\n  {server.url}\n\nCtrl-C ends it.")

@@ -105,13 +105,11 @@ class Collection:
         return (self.truth or {}).get(scene_id)
 
     def folders_outside(self) -> list[Path]:
-        """Folders that are not shown as such, in which images will be opened because the first run names them."""
-        if self.finder.folders:
-            return []
+        """Folders in which the first run has images that are not opened, since nobody gave them."""
         entries = [self.entry(0, scene_id) for scene_id in self.scene_ids]
         named = {Path(entry.scene.image_path).parent for entry in entries if entry is not None}
         found = sorted({folder.resolve() for folder in named if folder.is_absolute() and folder.is_dir()})
-        return [folder for folder in found if not any(folder.is_relative_to(home) for home in self.finder.homes)]
+        return [folder for folder in found if not self.finder.allows(folder)]
 
     def truth_of(self, entry: Entry) -> Entry | None:
         """Where the truth of a scene is; None where it is not known."""

@@ -10,11 +10,10 @@ from osm.errors import DataError
 
 @dataclass(frozen=True)
 class ImageFinder:
-    """Finds the image that a record names.
+    """Finds the image that a record names, below ``homes`` and ``folders`` alone, links followed.
 
-    Without ``folders``, an image is also opened where the record says, wherever that is, unless the file itself is
-    a link to another folder. With them, an image is opened below ``homes`` and ``folders`` alone; there it is looked
-    for by the end of its name, the longest first, so that records that were written on another machine find theirs.
+    Below ``folders`` it is looked for by the end of its name, the longest first, so that records that were written on
+    another machine find theirs.
 
     Attributes:
         homes: Folders that are looked at, links resolved.
@@ -42,7 +41,7 @@ class ImageFinder:
                 real = candidate.resolve()
             except (OSError, ValueError):
                 continue
-            if self._allowed(candidate, real):
+            if self.allows(real):
                 return real
             refused = refused or real
         if refused is not None:
@@ -50,7 +49,7 @@ class ImageFinder:
                 named,
                 found=f"an image that lies outside of what is shown, in {refused.parent}",
                 expected=f"one below {', '.join(map(str, (*self.homes, *self.folders)))}",
-                mend=f"if you trust it, start again with --images {refused.parent}",
+                mend=f"to see it, start again with --images {refused.parent}",
             )
         raise DataError(
             named,
@@ -67,7 +66,6 @@ class ImageFinder:
         tails = [Path(*parts[index:]) for index in range(len(parts))]
         return stated + [folder / tail for folder in self.folders for tail in tails]
 
-    def _allowed(self, candidate: Path, real: Path) -> bool:
-        if any(real.is_relative_to(folder) for folder in (*self.homes, *self.folders)):
-            return True
-        return not self.folders and real.parent == candidate.parent.resolve()
+    def allows(self, place: Path) -> bool:
+        """Whether a file or folder, links resolved, lies where images may be opened."""
+        return any(place.is_relative_to(folder) for folder in (*self.homes, *self.folders))

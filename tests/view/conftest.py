@@ -13,7 +13,7 @@ from tests.view.made import a_comparison, picture, write_picture
 def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Scenes ``one``, ``gone`` and ``two``."""
     root = tmp_path_factory.mktemp("view")
-    scenes = {name: root / "images" / f"{name}.png" for name in ("one", "gone", "two")}
+    scenes = {name: root / "compare" / "images" / f"{name}.png" for name in ("one", "gone", "two")}
     for seed, name in enumerate(("one", "two")):
         write_picture(scenes[name], picture(seed=seed))
     return a_comparison(root / "compare", scenes)

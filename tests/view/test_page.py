@@ -326,7 +326,7 @@ def test_fingers_move_and_zoom(browser, server):
 def test_a_search_has_neither_truth_nor_choice(browser, tmp_path):
     scenes = {f"scene {number:03d}": tmp_path / "a.png" for number in range(302)}
     write_picture(tmp_path / "a.png", picture())
-    with ViewServer(Site(open_collection(a_search(tmp_path / "found", scenes)))) as server:
+    with ViewServer(Site(open_collection(a_search(tmp_path / "found", scenes), images=[tmp_path]))) as server:
         opened = Opened(browser, server)
         assert opened.text("counts-a") == f"{len(FOUND_A)} of {len(FOUND_A)} boxes"
         assert opened.page.locator("#choice").is_hidden()

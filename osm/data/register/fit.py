@@ -86,7 +86,7 @@ def fit_transform(
         bounds: ``(2, 2)`` smallest and largest column, row of SAR that will be asked for; ``piecewise`` alone.
 
     Raises:
-        DataError: Too few points, points on a line, too few that agree.
+        DataError: Too few points, points on a line, too few that agree, or a mirror image.
     """
     least = LEAST_POINTS[kind]
     if len(points) < least:
@@ -119,6 +119,15 @@ def fit_transform(
         raise _on_a_line(where, f"that the {len(chosen)} tie points that agree lie on a line")
     if kind == "projective" and _hangs_on_one(chosen):
         raise _on_a_line(where, f"that all but one of the {len(chosen)} tie points that agree lie on a line")
+    if np.linalg.det(_affine(chosen).matrix) < 0:
+        # both look at the ground from above: one may be turned, but never turned over
+        raise DataError(
+            where,
+            found="tie points by which the optical scene is a mirror image of the SAR scene",
+            expected="two scenes seen from above",
+            mend="column and row seem to be exchanged in one of the scenes: exchange them; a scene that is stored as a "
+            "mirror image has to be turned over first",
+        )
     transform = solve(chosen, kind, limits)
     left_out = np.full((len(points), 2), np.nan)
     left_out[used] = leave_one_out(chosen, kind, limits)

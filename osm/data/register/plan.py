@@ -14,7 +14,7 @@ from osm.data.register.estimate import SearchRule
 from osm.data.register.fit import KINDS, Fit, fit_transform
 from osm.data.register.georeference import georeference, has_place, pixel_m
 from osm.data.register.resample import Grid
-from osm.data.register.tie_points import TiePoints, read_tie_points
+from osm.data.register.tie_points import TiePoints, hull_area, read_tie_points
 from osm.data.register.transform import Matrix, Transform
 from osm.data.sources import Box
 from osm.errors import ConfigError, DataError
@@ -78,6 +78,8 @@ class Region:
         fit: How it was fitted, where tie points were.
         points: Its tie points.
         registered: Whether there is a transform at all: a sub-region without tie points gives no patches.
+        covered: Part of the region that lies between tie points that are used, in [0, 1]; beyond them a transform is
+            only a guess.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Region:
     fit: Fit | None = None
     points: TiePoints | None = None
     registered: bool = True
+    covered: float | None = None
 
     def record(self, sar_m: float | None) -> dict[str, Any]:
         """What the report says of it."""
@@ -96,7 +99,7 @@ class Region:
             return found
         left_out = self.fit.left_out_rmse_px
         figures = {"rmse": self.fit.rmse_px, "left_out_rmse": left_out}
-        found |= {"points": len(self.points), "used": int(self.fit.used.sum())}
+        found |= {"points": len(self.points), "used": int(self.fit.used.sum()), "covered": self.covered}
         for name, value in figures.items():
             found[f"{name}_px"] = None if value is None else round(value, 4)
             found[f"{name}_m"] = None if value is None or sar_m is None else round(value * sar_m, 4)
@@ -269,7 +272,8 @@ def fitted(
         if estimated and not everything:
             return replace(region, registered=False, points=own)
         raise
-    return replace(region, transform=fit.transform, fit=fit, points=own)
+    covered = round(min(1.0, hull_area(own.sar[fit.used]) / float(np.prod(high - low))), 4)
+    return replace(region, transform=fit.transform, fit=fit, points=own, covered=covered)
 
 
 def _check_names(path: Path, points: TiePoints, regions: tuple[Region, ...]) -> None:

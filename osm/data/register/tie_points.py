@@ -97,6 +97,13 @@ def inside(points: Floats, size: Size) -> npt.NDArray[np.bool_]:
     return np.asarray(((points >= 0) & (points <= np.asarray(size))).all(axis=1))
 
 
+def hull_area(places: Floats) -> float:
+    """Area of the convex hull of ``(N, 2)``, N from 3 up and not all on a line, in square pixels."""
+    from scipy.spatial import ConvexHull
+
+    return float(ConvexHull(places).volume)  # in the plane, what is called volume is the area
+
+
 def spread_ratio(points: Floats) -> float:
     """How far points depart from a straight line: the smaller to the larger spread, 0 on a line, 1 at most."""
     if len(points) < 3:

@@ -54,9 +54,7 @@ def gather_scenes(given: Sequence[Path]) -> list[SceneFile]:
         else:
             paths.append(entry)
     paths = list(dict.fromkeys(paths))
-    names = [path.stem for path in paths]
-    twice = {name for name, count in Counter(names).items() if count > 1}
-    names = [f"{path.resolve().parent.name}_{path.stem}" if path.stem in twice else path.stem for path in paths]
+    names = _names(paths)
     for name, count in Counter(names).items():
         if count > 1:
             same = ", ".join(str(path) for path, own in zip(paths, names, strict=True) if own == name)
@@ -64,6 +62,18 @@ def gather_scenes(given: Sequence[Path]) -> list[SceneFile]:
                 name, found=f"{count} scenes of that name ({same})", expected="names that differ", mend="rename one"
             )
     return [SceneFile(name, path) for name, path in zip(names, paths, strict=True)]
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Names as short as they can be told apart: of the file, with its folder's, with its kind's."""
+    names = [path.stem for path in paths]
+    for longer in (
+        lambda path: f"{path.resolve().parent.name}_{path.stem}",
+        lambda path: f"{path.resolve().parent.name}_{path.stem}_{path.suffix[1:]}",
+    ):
+        twice = {name for name, count in Counter(names).items() if count > 1}
+        names = [longer(path) if name in twice else name for path, name in zip(paths, names, strict=True)]
+    return names
 
 
 def format_of(out: Path) -> str | None:

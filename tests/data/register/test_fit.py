@@ -115,6 +115,16 @@ def test_there_and_back_is_nowhere_else(turn, right: float, down: float, tilt: f
     np.testing.assert_allclose(back(there(CHECK)), CHECK, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["affine", "projective", "piecewise"])
+def test_columns_and_rows_exchanged_in_one_scene_make_a_mirror_image_and_are_refused(kind: str) -> None:
+    points = _points(20, AFFINE)
+    with pytest.raises(DataError, match="mirror image"):
+        fit_transform(TiePoints.of(points.sar, points.optical[:, ::-1]), kind, where="x")
+    # turned by a right angle, or upside down, is no mirror image
+    turned = np.column_stack([points.optical[:, 1], 2100 - points.optical[:, 0]])
+    assert fit_transform(TiePoints.of(points.sar, turned), kind, where="x").used.all()
+
+
 def test_a_piecewise_warp_goes_on_outside_its_points() -> None:
     inside = CHECK[(np.abs(CHECK - 1000) < 600).all(axis=1)]
     warp = Piecewise(AFFINE, inside, smooth(inside) - AFFINE(inside), np.array([[0, 0], [SIZE, SIZE]]))

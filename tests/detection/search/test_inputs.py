@@ -35,8 +35,12 @@ def test_files_folders_safe_folders_and_lists(tmp_path: Path) -> None:
 def test_namesakes_are_told_apart(tmp_path: Path) -> None:
     paths = [touch(tmp_path / folder / "scene.tif") for folder in ("x", "y")]
     assert [scene.scene_id for scene in gather_scenes(paths)] == ["x_scene", "y_scene"]
+    beside = touch(tmp_path / "x" / "scene.png")
+    names = [scene.scene_id for scene in gather_scenes([*paths, beside])]
+    assert names == ["x_scene_tif", "y_scene", "x_scene_png"]
+    assert [scene.scene_id for scene in gather_scenes([tmp_path / "x"])] == ["x_scene_png", "x_scene_tif"]
     with pytest.raises(DataError, match="2 scenes of that name"):
-        gather_scenes([*paths, touch(tmp_path / "x" / "scene.png")])
+        gather_scenes([*paths, touch(tmp_path / "elsewhere" / "x" / "scene.tif")])
 
 
 @pytest.mark.parametrize(
