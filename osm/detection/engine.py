@@ -6,6 +6,7 @@ import copy
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from osm.compat.optimizers import check_optimizer
 from osm.compat.scope import mmdet_scope
 from osm.data.scenes import OPTICAL
 from osm.detection.engines import Job
@@ -185,7 +186,12 @@ class MMDetEngine:
     remark = ""
 
     def check(self, recipe: Recipe) -> None:
-        """Nothing beyond what reading a recipe checks: mmdet judges its own words when it builds the model."""
+        """Of the model mmdet judges itself, when it builds it.
+
+        Raises:
+            ConfigError: An optimiser that torch does not take.
+        """
+        check_optimizer(recipe.path, recipe.train.optimizer)
 
     def resolve(self, recipe: Recipe) -> dict[str, Any]:
         """See ``osm.detection.engines.Engine``."""

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from osm.compat.optimizers import check_optimizer
 from osm.configs import check_choices, check_values, nearest
 from osm.data.neighbours import Likeness
 from osm.data.split import KINDS
@@ -200,7 +201,7 @@ def _check_ranges(where: str, settings: Settings) -> None:
         *_between(augment, "augment", 0, brightness=0.9, contrast=0.9, saturation=1, grey=1),
     ]
     check_values(where, rules)
-    _check_optimizer(where, train.optimizer)
+    check_optimizer(where, train.optimizer)
 
 
 def _at_least(section: object, prefix: str, **least: float) -> Iterator[tuple[bool, str, object, str]]:
@@ -219,28 +220,6 @@ def _between(section: object, prefix: str, least: float, **most: float) -> Itera
 
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_optimizer(where: str, values: dict[str, Any]) -> None:
-    from mmengine.optim import OPTIMIZERS
-
-    kind = _registered(where, "train.optimizer", values, OPTIMIZERS.module_dict)
-    known = [name for name in inspect.signature(kind).parameters if name != "params"]
-    check_names(where, "train.optimizer", [name for name in values if name != "type"], known)
-    lr = values.get("lr")
-    if lr is not None and not (_number(lr) and lr > 0):
-        raise _wrong(where, "train.optimizer.lr", lr, "a positive number")
-    try:  # momentum="high" and the like: the class itself knows best
-        import torch
-
-        kind([torch.nn.Parameter(torch.zeros(1))], **{name: value for name, value in values.items() if name != "type"})
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            where,
-            found=f"a train.optimizer that torch refuses ({error})",
-            expected=f"arguments of torch.optim.{kind.__name__}",
-            mend="correct the value",
-        ) from error
 
 
 def _model(where: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,12 @@ def test_every_config_loads_and_has_a_name_of_its_own(repo_root, needs_ultralyti
         ("train = dict(schedule='cosin')", r"train.schedule = 'cosin'.*one of cosine, step, constant; write 'cosine'"),
         ("train = dict(batch_size=1)", r"train.batch_size = 1.*2 or more"),
         ("data = dict(train_fraction=0)", r"data.train_fraction = 0.*above 0"),
+        (
+            "train = dict(optimizer=dict(type='SGD', betas=(0.9, 0.99)))",
+            r"'betas' in train.optimizer.*SGD takes.*'_delete_': True",
+        ),
+        ("train = dict(optimizer=dict(type='SDG'))", r"train.optimizer.type = 'SDG'.*write 'SGD'"),
+        ("train = dict(optimizer=dict(weight_decay='high'))", r"a train.optimizer that torch refuses"),
         ("data = dict(", r"SyntaxError|ConfigParsingError|was never closed"),
     ],
 )

@@ -67,12 +67,14 @@ def gather_scenes(given: Sequence[Path]) -> list[SceneFile]:
 def _names(paths: Sequence[Path]) -> list[str]:
     """Names as short as they can be told apart: of the file, with its folder's, with its kind's."""
     names = [path.stem for path in paths]
+    folders = [path.resolve().parent.name for path in paths]
+    kinds = [path.suffix[1:] for path in paths]
     for longer in (
-        lambda path: f"{path.resolve().parent.name}_{path.stem}",
-        lambda path: f"{path.resolve().parent.name}_{path.stem}_{path.suffix[1:]}",
+        [f"{folder}_{name}" for folder, name in zip(folders, names, strict=True)],
+        [f"{folder}_{name}_{kind}" for folder, name, kind in zip(folders, names, kinds, strict=True)],
     ):
         twice = {name for name, count in Counter(names).items() if count > 1}
-        names = [longer(path) if name in twice else name for path, name in zip(paths, names, strict=True)]
+        names = [more if name in twice else name for more, name in zip(longer, names, strict=True)]
     return names
 
 
