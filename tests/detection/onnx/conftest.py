@@ -11,8 +11,12 @@ import pytest
 from osm.detection.recipe import Recipe
 
 
-def write_detector(recipe: Recipe, path: Path) -> Path:
-    """A detector.safetensors whose weights are random, with a head that is sure of itself."""
+def write_detector(recipe: Recipe, path: Path, *, settle: bool = False) -> Path:
+    """A detector.safetensors whose weights are random, with a head that is sure of itself.
+
+    Deep random backbones let activations grow from block to block until rounding alone decides; ``settle`` gives their
+    batch norms the statistics of some tiles, as training would.
+    """
     import torch
 
     from osm.compat.runner import quiet_log
@@ -23,13 +27,19 @@ def write_detector(recipe: Recipe, path: Path) -> Path:
     detector: Any = find_engine(recipe.engine, "test").build(recipe, seed=0, weights=None, min_coverage=1.0)[0]
     torch.manual_seed(0)
     with torch.no_grad():
+        if settle:
+            for layer in detector.backbone.modules():
+                if isinstance(layer, torch.nn.BatchNorm2d):
+                    layer.momentum = 1.0
+            detector.backbone.train()
+            detector.backbone(torch.randn(4, 3, recipe.data.tile_px, recipe.data.tile_px))
         if hasattr(detector, "roi_head"):
             detector.rpn_head.rpn_cls.weight.normal_(0, 0.3)
             detector.rpn_head.rpn_reg.weight.normal_(0, 0.03)
             detector.roi_head.bbox_head.fc_cls.weight.normal_(0, 0.3)
         else:
             for layer in detector.bbox_head.convs_pred:
-                layer.weight.normal_(0, 0.1)
+                layer.weight.normal_(0, 0.03 if settle else 0.1)
                 layer.bias.zero_()
     settings = json.dumps(recipe.settings(), default=str)
     write_safetensors(path, detector.state_dict(), {"osm.recipe": settings})

@@ -10,11 +10,13 @@ import sys
 import numpy as np
 import pytest
 
+from osm.cli.export import _tiles
 from osm.cli.main import main
 from osm.detection.onnx.exporting import export_onnx
 from osm.detection.onnx.proof import Rules, compare_tile
 from osm.detection.onnx.sealed import CARD_KEY, read_sealed, seal
 from osm.detection.onnx.wire import read_contents
+from osm.detection.recipe import load_recipe
 from osm.detection.search.runtime import open_runtime
 from osm.errors import ConfigError, DataError, WeightsError
 from osm.files import sha256_file
@@ -187,6 +189,17 @@ def test_a_detector_that_finds_nothing_leaves_nothing(yolo, tmp_path):
     with pytest.raises(WeightsError, match="no detection"):
         export_onnx(source, None, lambda side_px, radiometry: np.zeros((1, side_px, side_px), np.uint8))
     assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.slow
+def test_darknet_53_is_proven_like_a_small_backbone(repo_root, tmp_path):
+    # a Faster R-CNN of this size has to be trained before rounding alone no longer chooses its proposals
+    recipe = load_recipe(repo_root / "configs/detect/yolov3_d53_ssdd.py", {"data.tile_px": 256, "data.overlap_px": 64})
+    done = export_onnx(write_detector(recipe, tmp_path / "detector.safetensors", settle=True), None, _tiles)
+    proof = read_sealed(done.path)[1].proof
+    assert proof.detections >= 10
+    assert proof.box_px <= 0.5
+    assert proof.score <= 1e-3
 
 
 BLOCKED = """
