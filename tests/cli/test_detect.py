@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 
 from osm.cli.main import main
 from osm.configs import config_path
+from osm.detection.search.record import RECORD
 
 rasterio = pytest.importorskip("rasterio", reason="the extra geo is not installed")
 
@@ -94,3 +98,29 @@ def test_one_line_says_what_is_wrong(weights, scenes, tmp_path, capsys, monkeypa
     assert (code, out) == (2, "")
     assert said in err
     assert len(err.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["scenes"]
+
+
+def test_a_batch_that_is_killed_goes_on_with_what_is_left(weights, scenes, tmp_path, capsys) -> None:
+    for name in "cdefgh":
+        (scenes / f"{name}.tif").write_bytes((scenes / "a.tif").read_bytes())
+    common = (weights, scenes, "--score", 0, "--formats", "csv", "--out")
+    command = [sys.executable, "-c", "from osm.cli.main import main; main()", "detect", *map(str, common)]
+    with subprocess.Popen([*command, str(tmp_path / "out")], stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 240
+        while not list((tmp_path / "out").glob("*.csv")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+    before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in (tmp_path / "out").glob("*.csv")}
+    records = len(list((tmp_path / "out").glob(f"*{RECORD}")))
+    code, out, _ = run(capsys, *common, tmp_path / "out")
+    assert code == 0
+    assert f"{8 - records} searched, {records} searched before, 0 failed" in out
+    done = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in (tmp_path / "out").glob("*.csv")}
+    assert len(done) == 8
+    # what was finished is as it was
+    assert sum(done[name] == facts for name, facts in before.items()) >= records
+    assert run(capsys, *common, tmp_path / "undisturbed")[0] == 0
+    assert {name: facts[1] for name, facts in done.items()} == {
+        path.name: path.read_bytes() for path in (tmp_path / "undisturbed").glob("*.csv")
+    }

@@ -39,6 +39,8 @@ def run_batch(order: Order, scenes: Sequence[SceneFile], folder: Path, run: Run 
         OSMError: The weights or the land mask cannot be opened.
     """
     run = run or Run()
+    # a mask that no scene can do without is tried before there is a folder, and not by every job of a cluster
+    open_land(order)
     with exclusive(folder):
         outcomes: dict[str, Outcome] = {}
         other = []
@@ -110,8 +112,6 @@ def _run_elsewhere(
     order: Order, scenes: Sequence[SceneFile], folder: Path, run: Run, end: Callable[[Outcome], None]
 ) -> None:
     assert run.elsewhere is not None
-    # what no scene can do without is tried once here, and not by every job
-    open_land(order)
     for scene in scenes:
         (folder / f"{scene.scene_id}{FAILURE}").unlink(missing_ok=True)
     size = max(1, min(_MOST_A_JOB, len(scenes) // (2 * run.jobs)))
