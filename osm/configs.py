@@ -20,6 +20,17 @@ def config_path(name: str) -> Path:
     return (installed if installed.is_dir() else package.parent / "configs") / name
 
 
+def find_config(path: Path) -> Path:
+    """The config that a user named; where that file is not here and starts with ``configs/``, the package's own.
+
+    So commands of the docs run without a checkout. A file that is here always wins.
+    """
+    if path.exists() or path.is_absolute() or path.parts[:1] != ("configs",):
+        return path
+    ours = config_path("/".join(path.parts[1:]))
+    return ours if ours.is_file() else path
+
+
 def check_values(where: str | Path, rules: Iterable[tuple[bool, str, object, str]]) -> None:
     """Check the values of a config.
 

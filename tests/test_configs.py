@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from osm.configs import check_choices, check_values, config_path, nearest
+from osm.configs import check_choices, check_values, config_path, find_config, nearest
 from osm.errors import ConfigError
 
 
@@ -29,3 +31,14 @@ def test_the_nearest_name_is_found_whatever_its_capitals():
 
 def test_shipped_configs_are_found():
     assert config_path("pretrain/bnn_resnet18.py").is_file()
+
+
+def test_a_config_of_the_package_is_found_by_its_name_outside_a_checkout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named = Path("configs/pretrain/bnn_resnet18.py")
+    assert find_config(named) == config_path("pretrain/bnn_resnet18.py")
+    for other in ("configs/pretrain/none.py", "configs", "other/pretrain/bnn_resnet18.py", "configs/../setup.py"):
+        assert find_config(Path(other)) == Path(other)
+    named.parent.mkdir(parents=True)
+    named.touch()
+    assert find_config(named) == named

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from osm.cli.help import App
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-app = typer.Typer(help="The proof of what a backbone started from.", no_args_is_help=True)
+app = App("Show the proof of what a backbone started from.")
 
 #: Entries of an input contract, and how a person calls them.
 CONTRACT = {

@@ -68,7 +68,8 @@ def compare(
         typer.Option(
             "--cluster",
             metavar="NAME=VALUE",
-            help="What submitit tells Slurm, e.g. slurm_partition=gpu, gpus_per_node=1, timeout_min=600; repeat it.",
+            help="What Slurm is told of each job, by submitit's names, e.g. slurm_partition=gpu, gpus_per_node=1, "
+            "timeout_min=600; repeat it for more.",
         ),
     ] = None,
     resume: Annotated[
@@ -99,13 +100,14 @@ def compare(
     from osm.compare.fractions import parse_fractions
     from osm.compare.grid import parse_lrs
     from osm.compare.plan import make_plan
+    from osm.configs import find_config
 
     folder = work_dir or Path("work_dirs") / f"compare_{config.stem}"
     where = choose_dispatch(executor, jobs, parse_settings(cluster))
     if resume:
         check_begun(folder)
     plan = make_plan(
-        config,
+        find_config(config),
         gather_arms(arm or []),
         seeds=seed,
         overrides=parse_settings(set_),

@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from osm.cli.build_pairs import build_pairs
+from osm.cli.help import App
 from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from osm.data.pack import PackReport
     from osm.data.verify import VerifyReport
 
-app = typer.Typer(help="Check data sets, build pairs from scenes, and pack pairs.", no_args_is_help=True)
+app = App("Check data sets, build pairs from scenes, and pack pairs.")
 
 
 @app.command("verify")
 def verify_command(
-    kind: Annotated[str, typer.Argument(help="pairs, air-sarship-1.0, air-sarship-2.0, ssdd, hrsid or dota.")],
-    path: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="pairs, air-sarship-1.0, air-sarship-2.0, ssdd, hrsid or dota.")
+    ],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the data set.")],
     groups: Annotated[
         Path | None,
         typer.Option("--groups", metavar="FILE.csv", help="Groups of the scenes (scene,group), checked too."),
@@ -58,7 +61,7 @@ app.command("build-pairs")(build_pairs)
 
 @app.command("pack")
 def pack_command(
-    pairs: Annotated[Path, typer.Argument(help="Folder of pairs in the layout of QXS-SAROPT.")],
+    pairs: Annotated[Path, typer.Argument(metavar="PAIRS", help="Folder of pairs in the layout of QXS-SAROPT.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     keep_constant: Annotated[bool, typer.Option("--keep-constant", help="Keep patches of one value.")] = False,
     keep_duplicates: Annotated[

@@ -63,19 +63,35 @@ def detect(
         int | None,
         typer.Option(min=0, help="Overlap of windows in pixels, at least the longest ship; as trained if not given."),
     ] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Windows a forward pass; as tested if not given.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda; of torch.")] = "auto",
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Windows that go through the detector at once; as in its test settings if not given."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda; an .onnx file runs on the CPU.")] = "auto",
     position: Annotated[
-        bool, typer.Option("--position/--no-position", help="Whether to put ships on the ground where scenes say how.")
+        bool,
+        typer.Option(
+            "--position/--no-position",
+            help="With --no-position, places stay in pixels, whatever the scenes say of theirs.",
+        ),
     ] = True,
     executor: Annotated[
         str | None,
-        typer.Option(help="Where many scenes run: here (one after the other), local (processes) or slurm."),
+        typer.Option(
+            help="Where many scenes run: here (one after the other), local (processes) or slurm; local with "
+            "--jobs, else here."
+        ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Jobs at a time, of local and slurm.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes or jobs at a time; with slurm a hundred if not given.")
+    ] = None,
     cluster: Annotated[
         list[str] | None,
-        typer.Option("--cluster", metavar="NAME=VALUE", help="What submitit tells Slurm, as in osm compare."),
+        typer.Option(
+            "--cluster",
+            metavar="NAME=VALUE",
+            help="What Slurm is told of each job, by submitit's names, e.g. slurm_partition=gpu; repeat it for more.",
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")] = False,
 ) -> None:

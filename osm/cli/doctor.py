@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from osm.configs import config_path
+
 if TYPE_CHECKING:
     from osm.compat.doctor import Finding
     from osm.compat.snapshot import Snapshot
@@ -57,6 +59,7 @@ def _text(snapshot: Snapshot, findings: list[Finding]) -> str:
         *((f"GPU {index}", name) for index, name in enumerate(snapshot.gpus)),
         *([] if snapshot.gpus else [("GPU", "none that torch can use: training runs on the CPU")]),
         ("operators", operators[snapshot.operators]),
+        ("configs", f"{config_path('')}: named as configs/…, from any folder"),
     ]
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:<{width}}  {value}" for name, value in rows]
@@ -76,6 +79,7 @@ def _record(snapshot: Snapshot, findings: list[Finding]) -> dict[str, object]:
         "cpu_cores": snapshot.cpu_cores,
         "gpus": list(snapshot.gpus),
         "operators": snapshot.operators,
+        "configs": str(config_path("")),
         "findings": [
             {
                 "broken": finding.broken,

@@ -48,12 +48,14 @@ def finetune(
 
     Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
+    from osm.configs import find_config
     from osm.detection.arms import parse_init
     from osm.detection.engines import notices
     from osm.detection.finetune import finetune as run
     from osm.detection.finetune import prepare
     from osm.detection.recipe import load_recipe
 
+    config = find_config(config)
     recipe = load_recipe(config, parse_settings(set_))
     for notice in notices([recipe]):
         typer.echo(notice, err=True)

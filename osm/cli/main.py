@@ -17,6 +17,7 @@ from osm.cli.detect import detect
 from osm.cli.doctor import doctor
 from osm.cli.export import export, import_
 from osm.cli.finetune import finetune
+from osm.cli.help import App
 from osm.cli.inspect import inspect
 from osm.cli.pretrain import pretrain
 from osm.cli.probe import probe
@@ -26,13 +27,7 @@ from osm.errors import OSMError
 
 USER_ERROR = 2
 
-app = typer.Typer(
-    name="osm",
-    help="Pretrain a SAR backbone on SAR-optical pairs, and measure what it gives ship detectors.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = App("Pretrain a SAR backbone on SAR-optical pairs, and measure what it gives ship detectors.", name="osm")
 
 
 def _show_version(wanted: bool) -> None:
@@ -50,23 +45,26 @@ def options(
     """Holds the options that stand before a command."""
 
 
-app.command("doctor")(doctor)
-app.command("demo")(demo)
-app.add_typer(simulate.app, name="simulate")
-app.add_typer(data.app, name="data")
-app.command("pretrain")(pretrain)
-app.add_typer(match.app, name="match")
-app.command("inspect")(inspect)
-app.command("finetune")(finetune)
-app.command("probe")(probe)
-app.command("compare")(compare)
-app.command("report")(report)
-app.command("view")(view)
-app.command("detect")(detect)
-app.command("export")(export)
-app.command("import")(import_)
-app.add_typer(certificate.app, name="certificate")
-app.command("card")(card)
+_BEGIN, _MATCHING, _WEIGHTS = "To begin", "Stage 1, matching", "Weights"
+_DETECTION, _COMPARISON = "Stage 2, detection", "Stage 3, comparison"
+
+app.command("doctor", rich_help_panel=_BEGIN)(doctor)
+app.command("demo", rich_help_panel=_BEGIN)(demo)
+app.add_typer(simulate.app, name="simulate", rich_help_panel=_BEGIN)
+app.add_typer(data.app, name="data", rich_help_panel=_BEGIN)
+app.command("pretrain", rich_help_panel=_MATCHING)(pretrain)
+app.add_typer(match.app, name="match", rich_help_panel=_MATCHING)
+app.command("inspect", rich_help_panel=_MATCHING)(inspect)
+app.command("card", rich_help_panel=_WEIGHTS)(card)
+app.command("export", rich_help_panel=_WEIGHTS)(export)
+app.command("import", rich_help_panel=_WEIGHTS)(import_)
+app.add_typer(certificate.app, name="certificate", rich_help_panel=_WEIGHTS)
+app.command("finetune", rich_help_panel=_DETECTION)(finetune)
+app.command("probe", rich_help_panel=_DETECTION)(probe)
+app.command("detect", rich_help_panel=_DETECTION)(detect)
+app.command("view", rich_help_panel=_DETECTION)(view)
+app.command("compare", rich_help_panel=_COMPARISON)(compare)
+app.command("report", rich_help_panel=_COMPARISON)(report)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

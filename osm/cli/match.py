@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from osm.cli.help import App
 from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
     from osm.matching.matcher import Matcher
     from osm.matching.patch import PatchRule
 
-app = typer.Typer(
-    help="Match SAR and optical images with a trained network: two, two folders, or one against an index.",
-    no_args_is_help=True,
-)
+app = App("Match SAR and optical images with a trained network: two, two folders, or one against an index.")
 
 Network = Annotated[
     Path, typer.Argument(metavar="NETWORK", help="bridge_network.safetensors of a finished osm pretrain.")

@@ -56,10 +56,11 @@ def pretrain(
 
     Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
+    from osm.configs import find_config
     from osm.matching.pretrain import pretrain as run
 
     run(
-        config,
+        find_config(config),
         data_root=data_root,
         work_dir=work_dir,
         init=init,
@@ -89,11 +90,11 @@ def probe_judge(
         work_dir: Folder of the probe.
         allow_contract_mismatch: Whether the probe may feed the backbone other input than it is trained on.
     """
-    from osm.configs import config_path
+    from osm.configs import config_path, find_config
     from osm.detection.probe import probe
     from osm.detection.recipe import load_recipe
 
-    recipe = load_recipe(config or config_path("probe/ssdd.py"))
+    recipe = load_recipe(find_config(config) if config else config_path("probe/ssdd.py"))
 
     def judge(weights: Path) -> float:
         # in a process of its own, so that the training's random state stays what it was

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from osm.cli.help import App
 from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from osm.simulate import Simulation
 
-app = typer.Typer(
-    help="Simulate SAR-optical pairs or labelled SAR scenes of port coasts.", no_args_is_help=True, add_completion=False
-)
+app = App("Simulate SAR-optical pairs or labelled SAR scenes of port coasts.")
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="New or empty folder; a finished identical one is reused.")]
 Count = Annotated[int, typer.Option("--count", "-n", min=1, help="How many to make.")]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from threading import Event
 
 
 def view(
@@ -32,7 +37,9 @@ def view(
             show_default=False,
         ),
     ] = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of 127.0.0.1; 0: any that is free.")] = 0,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port of 127.0.0.1; 0 is any that is free.")
+    ] = 0,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page, where there is a screen.")
     ] = True,
@@ -48,7 +55,7 @@ def view(
     from osm.view.site import Site
 
     collection = open_collection(folder, truth=truth, second=second, images=images or ())
-    with ViewServer(Site(collection), port) as server:
+    with ViewServer(Site(collection), port) as server, _told_to_end() as ended:
         scenes, runs = len(collection.scene_ids), len(collection.runs)
         typer.echo(f"{collection.kind}: {scenes} scene{'s'[: scenes != 1]}, {runs} run{'s'[: runs != 1]}")
         if outside := collection.folders_outside():
@@ -62,7 +69,7 @@ def view(
         typer.echo(f"\n  {server.url}\n\nCtrl-C ends it.")
         if browser:
             _open(server.url)
-        _wait()
+        ended.wait()
     typer.echo("ended")
 
 
@@ -77,8 +84,9 @@ def _open(url: str) -> None:
         webbrowser.open(url)
 
 
-def _wait() -> None:
-    """Wait for Ctrl-C or SIGTERM."""
+@contextmanager
+def _told_to_end() -> Iterator[Event]:
+    """Ctrl-C and SIGTERM as an event; from before the address is known to anybody who could send one."""
     import signal
     import threading
     from types import FrameType
@@ -90,7 +98,7 @@ def _wait() -> None:
 
     before = [(one, signal.signal(one, end)) for one in (signal.SIGINT, signal.SIGTERM)]
     try:
-        ended.wait()
+        yield ended
     finally:
         for one, handler in before:
             signal.signal(one, handler)

@@ -4,6 +4,7 @@ A mark is an HTML comment right above a block:
 
 - ``<!-- run: simulated -->``: run as it stands, on simulated data; seconds.
 - ``<!-- run: simulated, slow -->``: likewise, in the slow tier; minutes.
+- ``<!-- run: simulated, until stopped -->``: serves a page, which is fetched; then it is told to end.
 - ``<!-- file: NAME -->``: what the reader writes into a file of that name before the next block.
 - ``<!-- not run: REASON -->``: not run, and why.
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 #: Of a block that nobody would type: drawings, output, settings in passing.
 PROSE = ("text", "json", "yaml", "toml", "console-output", "bibtex", "xml", "csv")
 _MARK = re.compile(r"^<!-- (?:(run|not run|file): ?)(.+?) -->$")
-_KINDS = ("simulated", "simulated, slow")
+_KINDS = ("simulated", "simulated, slow", "simulated, until stopped")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Block:
     def slow(self) -> bool:
         """Whether it is for the slow tier."""
         return self.note.endswith("slow")
+
+    @property
+    def serves(self) -> bool:
+        """Whether it goes on until it is told to end."""
+        return self.note.endswith("until stopped")
 
     @property
     def fault(self) -> str:

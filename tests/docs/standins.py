@@ -15,12 +15,15 @@ def make_standins(root: Path) -> None:
     _scene_pairs(root / "shared/data/sentinel-pairs", count=4)
     _data_sets(here / "data", root / "shared/data/ssdd-train")
     _weights(here, root / "shared/data/weights")
+    _runs_to_view(here)
 
 
 def make_large_standins(root: Path) -> None:
     """Add the large ones, which only blocks of the slow tier name."""
     here = root / "here"
     _exports(here, ("bnn_r50", "resnet50"), ("bnn_darknet53", "darknet53"))
+    _detector(here / "work_dirs/f_rcnn")
+    _placed_scenes(here)
     header = np.array([0, 2, 0, 32013312, 0], dtype="<i4")  # version 0.2, images seen as int64
     values = np.random.default_rng(0).uniform(0.5, 1.0, size=40_620_640).astype("<f4")
     with (here / "darknet53.conv.74").open("wb") as stream:
@@ -80,3 +83,44 @@ def _exports(here: Path, *wanted: tuple[str, str]) -> None:
         path = here / "work_dirs" / folder / "sar_backbone.safetensors"
         path.parent.mkdir(parents=True)
         export_backbone(path, build_backbone(name), Card(name, InputContract.of(name)))
+
+
+def _detector(folder: Path) -> None:
+    """A Faster R-CNN that has learned nothing and finds much."""
+    from osm.configs import config_path
+    from osm.detection.recipe import load_recipe
+    from tests.detection.onnx.conftest import write_detector
+
+    folder.mkdir(parents=True)
+    settings = {"data.tile_px": 128, "data.overlap_px": 32, "test.precision": "float32"}
+    recipe = load_recipe(config_path("detect/demo_faster-rcnn_r18.py"), settings)
+    write_detector(recipe, folder / "detector.safetensors")
+
+
+def _placed_scenes(here: Path) -> None:
+    """Scenes with a coordinate system, one of them in the folder of a Sentinel-1 product, and a coast."""
+    import rasterio
+
+    from osm.files import write_json
+    from osm.simulate.layouts import make_scene
+
+    facts = {"driver": "GTiff", "width": 256, "height": 256, "count": 1, "dtype": "uint16", "crs": "EPSG:32633"}
+    for number, path in enumerate(("sea/port.tif", "sea/bay.tif", "S1A_IW_GRDH_….SAFE/measurement/vv.tiff")):
+        (here / path).parent.mkdir(parents=True, exist_ok=True)
+        with rasterio.open(here / path, "w", **facts, transform=rasterio.Affine(10, 0, 5e5, 0, -10, 58e5)) as file:
+            file.write(make_scene(8, number, 256, 256)[0], 1)
+    corners = [[14.0, 52.3], [15.02, 52.3], [15.02, 52.4], [14.0, 52.4], [14.0, 52.3]]
+    land = {"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": [corners]}}
+    write_json(here / "land.geojson", {"type": "FeatureCollection", "features": [land]})
+
+
+def _runs_to_view(here: Path) -> None:
+    """What a comparison and two searches leave, of one scene."""
+    from osm.files import write_json
+    from tests.view.made import FOUND_B, SCORES_B, SHIPS, a_comparison, a_search, coco, picture, write_picture
+
+    scenes = {"one": write_picture(here / "pictures/one.png", picture())}
+    a_comparison(here / "compared", scenes)
+    a_search(here / "found", scenes)
+    a_search(here / "found_scratch", scenes, FOUND_B, SCORES_B)
+    write_json(here / "labels.json", coco(scenes["one"], SHIPS))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -93,9 +96,32 @@ def run_block(page: str, block: Block, here: Path) -> None:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
     }
+    if block.serves:
+        serve_block(page, block, here, environment)
+        return
     command = [sys.executable, "-"] if block.language == "python" else ["bash", "-euo", "pipefail", "-s"]
     done = subprocess.run(
         command, input=block.text, cwd=here, env=environment, capture_output=True, text=True, check=False
     )
     said = f"{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
     assert done.returncode == 0, f"{page}:{block.line} ends with {done.returncode}\n{block.text}\n{said}"
+
+
+def serve_block(page: str, block: Block, here: Path, environment: dict[str, str]) -> None:
+    """Fetch the page whose address a command prints, and end the command as a terminal's closing does."""
+    command = ["bash", "-euo", "pipefail", "-c", f"exec {block.text}"]
+    with subprocess.Popen(
+        command, cwd=here, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            said = []
+            while not re.match(r"\s*http://127\.0\.0\.1:\d+/", said[-1] if said else ""):
+                said.append(process.stdout.readline())
+                assert said[-1], f"{page}:{block.line} serves nothing\n{''.join(said)}\n{process.stderr.read()}"
+            with urllib.request.urlopen(said[-1].strip(), timeout=60) as reply:
+                assert reply.status == 200
+            process.send_signal(signal.SIGTERM)
+            rest, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 0, f"{page}:{block.line} ends with {process.returncode}\n{rest}\n{errors}"

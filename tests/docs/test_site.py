@@ -72,3 +72,12 @@ def test_the_reference_holds_docstrings(site):
     page = (site / "reference/matching.html").read_text("utf-8")
     assert "osm.matching.objectives.bridge.BridgeLoss" in page
     assert "Weight α of the non-matching pairs" in page
+
+
+def test_every_module_is_listed_with_its_sentence(site, repo_root):
+    page = (site / "reference/index.html").read_text("utf-8")
+    rows = re.findall(r'title="(osm\.[\w.]+)"', page) + re.findall(r"<code>([a-z]\w*)</code>", page)
+    # what the commands do stands on their page, and errors, files and configs on one of the reference
+    inside = [path for path in (repo_root / "osm").rglob("*.py") if path.relative_to(repo_root).parts[1] != "cli"]
+    names = {path.stem for path in inside if not path.stem.startswith("_") and path.parent != repo_root / "osm"}
+    assert names - {name.rpartition(".")[2] for name in rows} == set()
