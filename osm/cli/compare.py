@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osm.cli.options import AllowContractMismatch, Fuse, Groups, LandMaskFile, NearM, parse_settings
+from osm.cli.options import AllowContractMismatch, Fuse, Groups, LandMaskFile, NearM, chosen_config, parse_settings
 from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -100,14 +100,13 @@ def compare(
     from osm.compare.fractions import parse_fractions
     from osm.compare.grid import parse_lrs
     from osm.compare.plan import make_plan
-    from osm.configs import find_config
 
     folder = work_dir or Path("work_dirs") / f"compare_{config.stem}"
     where = choose_dispatch(executor, jobs, parse_settings(cluster))
     if resume:
         check_begun(folder)
     plan = make_plan(
-        find_config(config),
+        chosen_config(config),
         gather_arms(arm or []),
         seeds=seed,
         overrides=parse_settings(set_),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from osm.cli.options import AllowContractMismatch, parse_settings
+from osm.cli.options import AllowContractMismatch, chosen_config, parse_settings
 from osm.cli.progress import progress_bar
 
 
@@ -48,14 +48,13 @@ def finetune(
 
     Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
-    from osm.configs import find_config
     from osm.detection.arms import parse_init
     from osm.detection.engines import notices
     from osm.detection.finetune import finetune as run
     from osm.detection.finetune import prepare
     from osm.detection.recipe import load_recipe
 
-    config = find_config(config)
+    config = chosen_config(config)
     recipe = load_recipe(config, parse_settings(set_))
     for notice in notices([recipe]):
         typer.echo(notice, err=True)

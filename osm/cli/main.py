@@ -12,6 +12,7 @@ from osm import __version__
 from osm.cli import certificate, data, match, simulate
 from osm.cli.card import card
 from osm.cli.compare import compare
+from osm.cli.config import config
 from osm.cli.demo import demo
 from osm.cli.detect import detect
 from osm.cli.doctor import doctor
@@ -52,6 +53,7 @@ app.command("doctor", rich_help_panel=_BEGIN)(doctor)
 app.command("demo", rich_help_panel=_BEGIN)(demo)
 app.add_typer(simulate.app, name="simulate", rich_help_panel=_BEGIN)
 app.add_typer(data.app, name="data", rich_help_panel=_BEGIN)
+app.command("config", rich_help_panel=_BEGIN)(config)
 app.command("pretrain", rich_help_panel=_MATCHING)(pretrain)
 app.add_typer(match.app, name="match", rich_help_panel=_MATCHING)
 app.command("inspect", rich_help_panel=_MATCHING)(inspect)

@@ -54,6 +54,21 @@ Fuse = Annotated[
 NearM = Annotated[float, typer.Option("--near-m", min=0.0, help="Metres from land at which inshore ends.")]
 
 
+def chosen_config(path: Path) -> Path:
+    """The config that a user named, as ``osm.configs.find_config`` finds it; a program from elsewhere is named."""
+    from osm.configs import config_path, find_config
+
+    found = find_config(path)
+    place, homes = found.resolve(), (Path.cwd().resolve(), config_path("").resolve())
+    if found.suffix == ".py" and found.is_file() and not any(place.is_relative_to(home) for home in homes):
+        typer.echo(
+            f"note: {found} is a Python program from outside of this folder, and runs now (osm config writes configs "
+            "that run nothing)",
+            err=True,
+        )
+    return found
+
+
 def parse_settings(texts: Sequence[str] | None) -> dict[str, Any]:
     """Read repeated ``--set NAME=VALUE``; a value that is no Python literal is text.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from osm.cli.options import AllowContractMismatch, parse_settings
+from osm.cli.options import AllowContractMismatch, chosen_config, parse_settings
 from osm.cli.progress import progress_bar
 
 #: Seeds of the probe that chooses an epoch.
@@ -56,11 +56,10 @@ def pretrain(
 
     Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
-    from osm.configs import find_config
     from osm.matching.pretrain import pretrain as run
 
     run(
-        find_config(config),
+        chosen_config(config),
         data_root=data_root,
         work_dir=work_dir,
         init=init,
@@ -90,11 +89,11 @@ def probe_judge(
         work_dir: Folder of the probe.
         allow_contract_mismatch: Whether the probe may feed the backbone other input than it is trained on.
     """
-    from osm.configs import config_path, find_config
+    from osm.configs import config_path
     from osm.detection.probe import probe
     from osm.detection.recipe import load_recipe
 
-    recipe = load_recipe(find_config(config) if config else config_path("probe/ssdd.py"))
+    recipe = load_recipe(chosen_config(config) if config else config_path("probe/ssdd.py"))
 
     def judge(weights: Path) -> float:
         # in a process of its own, so that the training's random state stays what it was

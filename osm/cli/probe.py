@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from osm.cli.options import AllowContractMismatch, MinCoverage, parse_settings
+from osm.cli.options import AllowContractMismatch, MinCoverage, chosen_config, parse_settings
 from osm.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ def probe(
 
     Weights whose card says that they were trained on other input stop it, unless --allow-contract-mismatch is given.
     """
-    from osm.configs import config_path, find_config
+    from osm.configs import config_path
     from osm.detection.engines import notices
     from osm.detection.probe import probe_starts
     from osm.detection.recipe import load_recipe
     from osm.detection.starts import check_start, parse_start
 
-    recipe = load_recipe(find_config(config) if config else config_path("probe/ssdd.py"), parse_settings(set_))
+    recipe = load_recipe(chosen_config(config) if config else config_path("probe/ssdd.py"), parse_settings(set_))
     for notice in notices([recipe]):
         typer.echo(notice, err=True)
     starts = [

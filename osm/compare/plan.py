@@ -12,9 +12,10 @@ from osm.compare.fractions import at_fractions, cell_folder, for_seed
 from osm.compare.fusion import Fusion, gather_fusions
 from osm.compare.grid import Grid, read_grid
 from osm.compare.study import ArmInfo, SkippedCell
+from osm.compat.config_files import read_config_file, with_overrides
 from osm.detection.arms import Init
 from osm.detection.fingerprint import digest_run
-from osm.detection.recipe import Recipe, check_words, load_recipe, read_config
+from osm.detection.recipe import Recipe, check_words, recipe_of
 from osm.errors import ConfigError
 from osm.transfer.card import OSD, OSM
 
@@ -121,7 +122,7 @@ def make_plan(
 
     Args:
         config: The config file. ``detectors`` are paths of detection configs, relative to it;
-            ``overrides`` (dotted keys) apply to each of them.
+            or, in one that is data, these configs themselves; ``overrides`` (dotted keys) apply to each of them.
         arms: The arms.
         seeds: In place of the config's.
         overrides: Further overrides of the detection configs, applied last.
@@ -137,13 +138,13 @@ def make_plan(
         EnvironmentProblem: Arms are to be fused, and the package for it is not installed.
         WeightsError: An arm's file is broken, fits no detector or covers too little: nothing has run yet.
     """
-    values = read_config(config)
+    values = read_config_file(config)
     check_words(config, "the config", set(values), KEYS)
     for key in ("title", "detectors", "seeds"):
         if not values.get(key):
             raise ConfigError(config, found=f"no {key}", expected=f"a line {key} = …", mend="add it")
     common = {**values.get("overrides", {}), **(overrides or {})}
-    recipes = tuple(load_recipe(Path(config).parent / path, common) for path in values["detectors"])
+    recipes = tuple(_read_recipe(Path(config), entry, common) for entry in values["detectors"])
     names = [recipe.detector for recipe in recipes]
     if len(set(names)) < len(names):
         raise ConfigError(config, found=f"detectors {names}", expected="different names", mend="rename one")
@@ -200,6 +201,13 @@ def make_plan(
         fusions=fusions,
         grid=read_grid(config, values.get("tune"), lrs, names, chosen),
     )
+
+
+def _read_recipe(config: Path, entry: str | Mapping[str, Any], overrides: Mapping[str, Any]) -> Recipe:
+    if isinstance(entry, Mapping):
+        return recipe_of(config, with_overrides(config, entry, overrides))
+    path = config.parent / entry
+    return recipe_of(path, read_config_file(path, overrides))
 
 
 def _cell(recipe: Recipe, arm: Arm, init: Init, seed: int, min_coverage: float) -> Cell:

@@ -11,6 +11,7 @@ from osm.compat.scope import mmdet_scope
 from osm.data.scenes import OPTICAL
 from osm.detection.engines import Job
 from osm.detection.recipe import Recipe, TrainSettings
+from osm.detection.vocabulary import check_types
 from osm.errors import ConfigError
 from osm.transfer.architectures import architecture, register_backbones
 from osm.transfer.card import InputContract
@@ -103,7 +104,9 @@ def build_detector(
 
     from osm.compat.precision import keep_coordinates_exact
 
-    config = ConfigDict(model_config(recipe))
+    resolved = model_config(recipe)
+    check_types(recipe.path, resolved)
+    config = ConfigDict(resolved)
     with torch.random.fork_rng(devices=[]), mmdet_scope(), warnings.catch_warnings():
         # ATSS reads a property that mmdet has renamed
         warnings.filterwarnings("ignore", message="DeprecationWarning: `num_anchors`")
@@ -186,11 +189,12 @@ class MMDetEngine:
     remark = ""
 
     def check(self, recipe: Recipe) -> None:
-        """Of the model mmdet judges itself, when it builds it.
+        """Of the model mmdet judges itself, when it builds it, but for names that it would import.
 
         Raises:
-            ConfigError: An optimiser that torch does not take.
+            ConfigError: A type that is not registered, or an optimiser that torch does not take.
         """
+        check_types(recipe.path, model_config(recipe))
         check_optimizer(recipe.path, recipe.train.optimizer)
 
     def resolve(self, recipe: Recipe) -> dict[str, Any]:

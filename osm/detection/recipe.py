@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from osm.compat.config_files import read_config_file
 from osm.configs import check_choices, check_values
 from osm.detection.engines import DEFAULT, find_engine
 from osm.errors import ConfigError
@@ -193,47 +194,29 @@ class Recipe:
         return values
 
 
-def read_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Read an mmengine config file with its bases.
-
-    Args:
-        path: The ``.py`` file.
-        overrides: Dotted key → value, applied last.
-
-    Raises:
-        ConfigError: The file is missing or cannot be read.
-    """
-    from mmengine.config import Config
-
-    if not Path(path).is_file():
-        raise ConfigError(path, found="no such file", expected="a config file", mend="see the files in configs/")
-    try:
-        config = Config.fromfile(str(path))
-        if overrides:
-            config.merge_from_dict(dict(overrides))
-        values: dict[str, Any] = config.to_dict()
-    except Exception as error:  # a config is a program: whatever it raises is a fault of the file
-        lines = str(error).strip().splitlines() or [""]
-        raise ConfigError(
-            path,
-            found=f"{type(error).__name__}: {lines[-1]}",
-            expected="a config that can be read",
-            mend="correct that line of the config or of the files it inherits",
-        ) from error
-    return values
-
-
 def load_recipe(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """Read and check a detection config.
 
     Args:
-        path: A file of ``configs/detect`` or one that inherits from it.
+        path: A file of ``configs/detect`` or one that inherits from it, or the same as data.
         overrides: Dotted key → value, applied last.
 
     Raises:
         ConfigError: The file cannot be read, a word is misspelt or a value is out of range.
     """
-    values = read_config(path, overrides)
+    return recipe_of(path, read_config_file(path, overrides))
+
+
+def recipe_of(path: str | Path, values: Mapping[str, Any]) -> Recipe:
+    """The same of a config that has been read.
+
+    Args:
+        path: Where it was read, for errors and for what is relative to it.
+        values: What stands in it.
+
+    Raises:
+        ConfigError: A word is misspelt or a value is out of range.
+    """
     check_words(path, "the config", set(values) - set(INHERITED), KEYS)
     for key in ("detector", "architecture", "model"):
         if key not in values:

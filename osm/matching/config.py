@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from osm.compat.config_files import read_config_file
 from osm.compat.optimizers import check_optimizer
 from osm.configs import check_choices, check_values, nearest
 from osm.data.neighbours import Likeness
@@ -40,7 +41,7 @@ def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) 
     """Read a config file.
 
     Args:
-        path: A config of mmengine's kind; ``_base_`` is followed.
+        path: A config of mmengine's kind, whose ``_base_`` is followed, or the same as data.
         overrides: Values by dotted name (``train.epochs``) that replace those of the file.
 
     Raises:
@@ -48,7 +49,7 @@ def load_settings(path: str | Path, overrides: Mapping[str, Any] | None = None) 
             of the wrong type or out of range.
     """
     where = str(path)
-    values = _parse(Path(path), overrides or {})
+    values = read_config_file(path, overrides)
     values.pop("custom_imports", None)  # mmengine's own key, which the parser has obeyed
     known = [entry.name for entry in fields(Settings)]
     check_names(where, "the config", values, known)
@@ -92,29 +93,6 @@ def check_names(where: str, section: str, names: Collection[str], known: Collect
             raise ConfigError(
                 where, found=f"{name!r} in {section}", expected=f"one of {', '.join(sorted(known))}", mend=mend
             )
-
-
-def _parse(path: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    from mmengine.config import Config
-
-    if not path.is_file():
-        raise ConfigError(
-            path, found="no such file", expected="a config", mend="see configs/pretrain for those there are"
-        )
-    if path.suffix != ".py":
-        raise ConfigError(path, found=f"a {path.suffix or 'nameless'} file", expected="a .py config", mend="rename it")
-    try:
-        config = Config.fromfile(str(path), use_environment_variables=False)
-        config.merge_from_dict(dict(overrides))
-    except Exception as error:
-        raise ConfigError(
-            path,
-            found=f"a config that cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:240]})",
-            expected="Python assignments, as in configs/pretrain",
-            mend="correct that line",
-        ) from error
-    values: dict[str, Any] = config.to_dict()
-    return values
 
 
 def _section(where: str, name: str, kind: type[Any], values: dict[str, Any]) -> Any:

@@ -101,6 +101,21 @@ def test_one_line_says_what_is_wrong(weights, scenes, tmp_path, capsys, monkeypa
     assert [path.name for path in tmp_path.iterdir()] == ["scenes"]
 
 
+def test_settings_inside_weights_name_no_program(weights, scenes, tmp_path, capsys) -> None:
+    from osm.transfer.export import read_safetensors, write_safetensors
+
+    tensors, metadata = read_safetensors(weights)
+    recipe = json.loads(metadata["osm.recipe"])
+    recipe["model"]["bbox_head"]["loss_cls"] = {"type": "os.system", "command": f"touch {tmp_path / 'mark'}"}
+    hostile = tmp_path / "hostile.safetensors"
+    write_safetensors(hostile, tensors, {"osm.recipe": json.dumps(recipe)})
+    code, _, err = run(capsys, hostile, scenes, "--out", tmp_path / "out")
+    assert code == 2
+    assert "os.system" in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "mark").exists()
+
+
 def test_a_batch_that_is_killed_goes_on_with_what_is_left(weights, scenes, tmp_path, capsys) -> None:
     for name in "cdefgh":
         (scenes / f"{name}.tif").write_bytes((scenes / "a.tif").read_bytes())
