@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+_LONGEST = 1600  # characters of a message: a few long paths and lists of names
+
 
 class OSMError(Exception):
     """Something in the user's input or machine that the user can put right.
@@ -36,9 +38,10 @@ class OSMError(Exception):
 
     @property
     def line(self) -> str:
-        """The whole message on one line."""
-        text = f"{self.where}: found {self.found}; expected {self.expected}; {self.mend}"
-        return " ".join(text.split())
+        """The whole message on one line: what a file holds can neither draw on a terminal nor fill it."""
+        text = " ".join(f"{self.where}: found {self.found}; expected {self.expected}; {self.mend}".split())
+        text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
 
 
 class DataError(OSMError):

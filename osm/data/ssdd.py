@@ -85,8 +85,7 @@ def _select(base: Path, names: list[str], split: str | None, test_ids: Sequence[
     lists = base / "ImageSets" / "Main"
     listing = lists / f"{split}.txt"
     if test_ids is None and listing.is_file():
-        lines = listing.read_text(encoding="utf-8").splitlines()
-        chosen = list(dict.fromkeys(line.split()[0] for line in lines if line.strip()))
+        chosen = list(dict.fromkeys(_listed(listing)))
     elif split in ("train", "test"):
         if test_ids is not None:
             check_test_ids(base, names, test_ids)
@@ -106,6 +105,15 @@ def _select(base: Path, names: list[str], split: str | None, test_ids: Sequence[
             mend=f"choose another split, give test ids, or write {listing}",
         )
     return chosen
+
+
+def _listed(listing: Path) -> list[str]:
+    expected = "a name of a scene in each line"
+    try:
+        lines = listing.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(listing, found=f"no text ({error})", expected=expected, mend="save it in UTF-8") from error
+    return [line.split()[0] for line in lines if line.strip()]
 
 
 def _missing(base: Path, name: str, image: Path | None, label: Path | None) -> DataError:
