@@ -3,10 +3,10 @@
     pip install atheris
     python -m tests.fuzzing.run voc [--seconds 600] [--folder work_dirs/fuzzing]
 
-Files that reached something new are kept in ``FOLDER/TARGET``, so that the next run goes on from them; the seeds are
-those of ``tests.fuzzing.targets``. It ends with the first file that breaks the parser, written to
-``FOLDER/TARGET-crash-…``: anything but an answer or an ``OSMError`` of one line, ten seconds for one file, more than 1 GB
-beside what importing took, a connection, a process, or a file written elsewhere than beside the one that is read.
+Files that reached something new are kept in ``FOLDER/TARGET``: the next run goes on from them. The seeds are those of
+``tests.fuzzing.targets``. It ends with the first file that breaks the parser, written to ``FOLDER/TARGET-crash-…``:
+anything but an answer or an ``OSMError`` of one line, ten seconds for one file, more than 1 GB beside what importing
+took, a connection, a process, or a file written elsewhere than beside the one that is read.
 """
 
 from __future__ import annotations
