@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: What a value is, as Typer and Click write it, and as it is written here.
 _VALUES = {
@@ -100,6 +102,6 @@ class App(typer.Typer):
             **settings,
         )
 
-    def command(self, name: str | None = None, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Function], Function]:
         """As Typer's, of commands that help as described above."""
         return super().command(name, **{"cls": Command, **settings})
