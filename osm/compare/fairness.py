@@ -28,8 +28,13 @@ BY_SEED: tuple[Keys, ...] = (
     ("step0", "beside_the_backbone", "sha256"),
     ("order", "sha256"),
 )
-#: What is drawn by the seed beside that, where cells train on a fraction: the scenes, and so tiles and steps.
-BY_SEED_AT_FRACTION: tuple[Keys, ...] = (("recipe", "data", "subset_seed"), ("data",), ("training",))
+#: What is drawn by the seed beside that, where cells train on a fraction: the scenes, and so tiles, draws and steps.
+BY_SEED_AT_FRACTION: tuple[Keys, ...] = (
+    ("recipe", "data", "subset_seed"),
+    ("data",),
+    ("order", "draws"),
+    ("training",),
+)
 #: What follows from a learning rate that was tuned.
 TUNED: tuple[Keys, ...] = (("recipe", "train", "optimizer", "lr"), ("training", "lr"))
 #: Written down, never compared: threads and models of a device change the last bits of a sum, a path nothing at all,

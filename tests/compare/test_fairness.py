@@ -180,11 +180,15 @@ def test_seeds_at_a_fraction_train_on_scenes_of_their_own_and_arms_of_a_seed_do_
     one = [dataclasses.replace(ran, detector=at) for ran in cells()]
     one = [changed(ran, ("data", "train_scenes", "sha256"), f"scenes of {ran.seed}") for ran in one]
     one = [changed(ran, ("training", "steps"), 120 + ran.seed) for ran in one]
+    one = [changed(ran, ("order", "draws"), 480 + 4 * ran.seed) for ran in one]
     one = [changed(ran, ("recipe", "data"), {"subset_seed": ran.seed}) for ran in one]
     assert check(one, "study").compared == 6
     one[4] = changed(one[4], ("data", "train_scenes", "sha256"), "other scenes")
     with pytest.raises(FairnessError, match=r"data\.train_scenes\.sha256"):
         check(one, "study")
+    one[4] = changed(cells()[4], ("order", "draws"), 400)
+    with pytest.raises(FairnessError, match=r"order\.draws"):
+        check([changed(ran, ("order", "draws"), 480) for ran in cells()[:4]] + one[4:], "study")
 
 
 def test_of_many_cells_each_that_is_not_as_most_are_is_shown():
