@@ -191,13 +191,14 @@ def _data(plan: Plan, data_root: Path) -> Iterator[tuple[list[str], list[Scene],
 
 
 def _pretraining(plan: Plan) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-    """Arms, their files and what the cards say of pairs or scenes; the same ones once an arm."""
-    seen = set()
+    """Arms, a file of each and what its card says of pairs or scenes; the same ones once an arm, whatever its seeds."""
+    seen, told = set(), []
     for cell in plan.cells:
         path = cell.init.path
         if cell.init.kind not in PRETRAINED or path is None or (cell.arm, path) in seen:
             continue
         seen.add((cell.arm, path))
         card = read_weights(path).card
-        if card is not None and card.data.get("root"):
+        if card is not None and card.data.get("root") and (cell.arm, card.data) not in told:
+            told.append((cell.arm, card.data))
             yield cell.arm, path, card.data

@@ -110,6 +110,12 @@ def test_pretraining_pairs_are_compared_where_they_are_at_hand(ssdd_config, tmp_
     report = check_leaks(plan, scenes, tmp_path / "work")
     assert report.caveats == ()
     assert report.parts[1]["checked"] is True
+    # a pretraining for every seed, on the same pairs: they are compared once
+    for seed in (0, 1):
+        shutil.copy(weights, tmp_path / f"osm{seed}.safetensors")
+    several = make_plan(ssdd_config(), gather_arms([f"osm={tmp_path}/osm{{seed}}.safetensors"]), seeds=[0, 1])
+    assert len({cell.init.path for cell in several.cells if cell.arm == "osm"}) == 2
+    assert len(check_leaks(several, scenes, tmp_path / "several").parts) == 2
     seen = np.asarray(Image.open(scenes / "JPEGImages" / "000001.jpg").convert("L"))
     Image.fromarray(seen[10:266, 20:276]).save(next((tmp_path / "pairs").rglob("sar*/2.png")))
     with pytest.raises(DataError, match=r"000001 and 2\.png: they share .*then pretrain osm without those pairs"):
