@@ -6,7 +6,7 @@ import pytest
 
 from osm.compare.arms import gather_arms
 from osm.compare.plan import make_plan
-from osm.detection.recipe import read_config
+from osm.compat.config_files import read_config_file
 from osm.errors import ConfigError
 
 KINDS = {
@@ -38,4 +38,4 @@ def test_the_recipe_with_both_pretrainings_fuses_their_detectors(repo_root):
     path = repo_root / "configs/compare/table3_osd.py"
     with pytest.raises(ConfigError, match=r"a fusion of osd and osm, and no arm osd; .*--arm osd=FILE"):
         make_plan(path, gather_arms([]))
-    assert read_config(path)["seeds"] == [0, 1, 2, 3, 4]
+    assert read_config_file(path)["seeds"] == [0, 1, 2, 3, 4]
