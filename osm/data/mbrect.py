@@ -45,6 +45,13 @@ def parse_mbrect(path: Path) -> Label:
                 expected="eight coordinates in a row, x1 y1 to x4 y4",
                 mend="correct this line",
             )
+        if not np.isfinite(np.asarray(whole[0], dtype=np.float32)).all():
+            raise DataError(
+                path,
+                found=f"line {number} with a number that is too large",
+                expected="eight coordinates in pixels",
+                mend="correct this line",
+            )
         quads.append(whole[0])
     if not quads:
         raise DataError(
