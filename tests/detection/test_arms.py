@@ -1,5 +1,6 @@
 """The ways to start a detector, as a user spells them."""
 
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,9 @@ def test_cached_weights_are_used_and_nothing_is_fetched(tmp_path, monkeypatch):
 def test_a_failed_download_names_the_file_and_where_to_put_it(tmp_path, monkeypatch, architecture):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     name = imagenet_url(architecture).rsplit("/", 1)[1]
-    # a proxy that refuses connections: no machine on the way is asked
+    # a proxy that refuses connections: no machine on the way is asked; urllib keeps what it first found for all later
+    # requests of the process, so it looks anew, and what it kept before comes back after
+    monkeypatch.setattr(urllib.request, "_opener", None)
     for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     with pytest.raises(WeightsError) as caught:
