@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from osm.data.boxes import as_boxes
+from osm.data.boxes import are_coordinates, as_boxes
 from osm.data.scene import (
     Label,
     Report,
@@ -80,7 +80,7 @@ def _box(path: Path, number: int, element: Element) -> list[float]:
     texts = [(point.text or "").strip() for point in element.findall("points/point")]
     try:
         corners = np.array([[float(part) for part in text.split(",")] for text in texts])
-        if corners.ndim != 2 or corners.shape[0] < 2 or corners.shape[1] != 2 or not np.isfinite(corners).all():
+        if corners.ndim != 2 or corners.shape[0] < 2 or corners.shape[1] != 2 or not are_coordinates(corners):
             raise ValueError("no corners")
     except ValueError as error:
         raise DataError(

@@ -13,12 +13,18 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 ArrayLike = npt.ArrayLike
+_FARTHEST_PX = 1e9
 
 
 def as_boxes(boxes: ArrayLike) -> Floats:
     """Boxes as a ``(N, 4)`` float32 array; an empty list becomes ``(0, 4)``."""
     array = np.asarray(boxes, dtype=np.float32)
     return array.reshape(-1, 4)
+
+
+def are_coordinates(numbers: ArrayLike) -> bool:
+    """Whether all numbers can be places in an image: finite, also as float32 and after a sum, which 1e39 is not."""
+    return bool((np.abs(np.asarray(numbers, dtype=np.float64)) <= _FARTHEST_PX).all())
 
 
 def area(boxes: ArrayLike) -> npt.NDArray[np.float64]:

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from osm.data.boxes import as_boxes
+from osm.data.boxes import are_coordinates, as_boxes
 from osm.data.images import IMAGE_SUFFIXES
 from osm.data.scene import Report
 from osm.errors import DataError
@@ -148,7 +148,7 @@ def _annotation(path: Path, place: str, entry: dict[str, Any], report: Report) -
     image_id, box, crowd = entry.get("image_id"), entry.get("bbox"), entry.get("iscrowd", 0)
     if not _is_whole(image_id):
         report(_wrong(path, place, f"image_id = {_shown(image_id)}", "a whole number"))
-    elif not isinstance(box, list) or len(box) != 4 or not all(_is_finite(value) for value in box):
+    elif not isinstance(box, list) or len(box) != 4 or not all(map(_is_finite, box)) or not are_coordinates(box):
         report(_wrong(path, place, f"bbox = {_shown(box)}", "four numbers: x, y, width, height"))
     elif crowd not in (0, 1):
         report(_wrong(path, place, f"iscrowd = {_shown(crowd)}", "0 or 1"))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from osm.data.boxes import as_boxes
+from osm.data.boxes import are_coordinates, as_boxes
 from osm.data.images import IMAGE_SUFFIXES
 from osm.data.scene import (
     Label,
@@ -173,7 +173,7 @@ def _lines(path: Path) -> list[str]:
 def _object(path: Path, number: int, words: list[str]) -> tuple[list[float], bool]:
     try:
         points = [float(word) for word in words[:8]]
-        if len(words) not in (9, 10) or not all(map(math.isfinite, points)):
+        if len(words) not in (9, 10) or not are_coordinates(points):
             raise ValueError("no object")
         difficult = int(words[9]) if len(words) == 10 else 0
         if difficult not in (0, 1, 2):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from osm.data.boxes import as_boxes
+from osm.data.boxes import are_coordinates, as_boxes
 from osm.data.scene import Label
 from osm.errors import DataError
 
@@ -45,7 +45,7 @@ def parse_mbrect(path: Path) -> Label:
                 expected="eight coordinates in a row, x1 y1 to x4 y4",
                 mend="correct this line",
             )
-        if not np.isfinite(np.asarray(whole[0], dtype=np.float32)).all():
+        if not are_coordinates(whole[0]):
             raise DataError(
                 path,
                 found=f"line {number} with a number that is too large",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from osm.data.boxes import as_boxes
+from osm.data.boxes import are_coordinates, as_boxes
 from osm.data.scene import Label
 from osm.errors import DataError
 
@@ -76,7 +76,7 @@ def _corners(path: Path, number: int, element: Element) -> list[float]:
     texts = [element.findtext(f"bndbox/{name}") for name in _CORNERS]
     try:
         values = [float(text or "") for text in texts]
-        if not np.isfinite(values).all():
+        if not are_coordinates(values):
             raise ValueError("not finite")
     except ValueError as error:
         shown = ", ".join(f"{name}={text!r}" for name, text in zip(_CORNERS, texts, strict=True))

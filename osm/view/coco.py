@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from osm.data.boxes import are_coordinates
 from osm.detection.predictions import ScenePrediction
 from osm.errors import DataError
 from osm.files import read_json
@@ -78,8 +78,8 @@ def _checked(entry: dict[str, Any]) -> dict[str, Any]:
     numbers = [*entry["bbox"], *([entry["score"]] if "score" in entry else [])]
     if len(entry["bbox"]) != 4 or any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
         raise ValueError(f"bbox {entry['bbox']!r}")
-    if not all(math.isfinite(float(number)) for number in numbers):
-        raise ValueError("a number that is not finite")
+    if not are_coordinates(numbers):
+        raise ValueError("a number that is not finite, or no place in an image")
     return entry
 
 

@@ -81,7 +81,13 @@ def test_any_file_is_read_or_refused_in_one_line(name: str) -> None:
         assert {path.name for path in place.iterdir()} <= {f"file{target.suffix}", "ssdd"}
 
 
+_LARGE = b"3" * 60
 FOUND: dict[str, tuple[tuple[str, bytes], ...]] = {
+    "voc": (("a corner beyond float32", TARGETS["voc"].seeds[0].replace(b"30", b"3e60")),),
+    "air-sarship-2": (("a corner beyond float32", TARGETS["air-sarship-2"].seeds[0].replace(b"30", b"3e60")),),
+    "dota": (("a corner beyond float32", b"imagesource:a\ngsd:0.5\n1 2 " + _LARGE + b" 2 30 20 1 20 ship 0\n"),),
+    "coco": (("a box beyond float32", TARGETS["coco"].seeds[0].replace(b"30", b"3e60")),),
+    "coco-boxes": (("a box beyond float32", TARGETS["coco-boxes"].seeds[0].replace(b"30", b"3e60")),),
     "mbrect": (("a corner at infinity", b"ship 1e3091 2 30 2 30 20 1 20\n"),),
     "split-list": (("another encoding", b"\x80"),),
     "groups": (("columns without an end", b"[" * 3000 + b"scene,group\na,inshore\n"),),
