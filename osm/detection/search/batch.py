@@ -5,16 +5,17 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from osm.detection.search.inputs import SceneFile
+from osm.detection.search.inputs import FORMATS, SceneFile
 from osm.detection.search.order import Chunk, Order, Outcome, Run, open_land
 from osm.detection.search.placed import search_and_place
 from osm.detection.search.record import RECORD, files_there, key_of, outcome_of, read_record, record_of
 from osm.detection.search.runtime import open_runtime
 from osm.detection.search.search import Progress
 from osm.detection.search.writing import write_scene, writing
-from osm.errors import ConfigError, OSMError
-from osm.files import exclusive, read_json, write_json, write_sealed
+from osm.errors import ConfigError, DataError, OSMError
+from osm.files import clear_torn, exclusive, read_json, write_json, write_sealed
 
 #: Suffix in an output folder, after the scene's name: why it failed.
 FAILURE = ".failed.json"
@@ -67,6 +68,8 @@ def run_batch(order: Order, scenes: Sequence[SceneFile], folder: Path, run: Run 
             outcomes[outcome.scene.scene_id] = outcome
             run.ended(outcome)
 
+        suffixes = (*FORMATS.values(), RECORD, FAILURE)
+        clear_torn(folder, [f"{scene.scene_id}{suffix}" for scene in left for suffix in suffixes])
         if left and run.elsewhere is None:
             _run_here(order, left, folder, run.progress, end)
         elif left:
@@ -87,6 +90,7 @@ def _run_here(
         name = scene.scene_id if len(scenes) == 1 else f"{scene.scene_id} ({number} of {len(scenes)})"
         failure = folder / f"{scene.scene_id}{FAILURE}"
         try:
+            key = key_of(order, scene)
             placed = search_and_place(
                 runtime,
                 land,
@@ -94,8 +98,8 @@ def _run_here(
                 scene,
                 lambda what, done, total, name=name: progress(f"{name}: {what}", done, total),  # type: ignore[misc]
             )
-            files = write_scene(folder, placed, order.formats)
-            record = record_of(order, scene, placed, files)
+            _check_unchanged(key, order, scene)
+            record = record_of(key, placed, write_scene(folder, placed, order.formats))
             with writing(folder / f"{scene.scene_id}{RECORD}"):
                 write_sealed(folder / f"{scene.scene_id}{RECORD}", record)
         except Exception as error:  # noqa: BLE001  (one scene must not stop the rest; it is kept, and reported)
@@ -106,6 +110,21 @@ def _run_here(
             failure.unlink(missing_ok=True)
             outcome = outcome_of(scene, record, "searched")
         end(outcome)
+
+
+def _check_unchanged(key: dict[str, Any], order: Order, scene: SceneFile) -> None:
+    """Make sure that what was found is of the file that is there now: by that it is known again.
+
+    Raises:
+        DataError: It is not.
+    """
+    if key_of(order, scene) != key:
+        raise DataError(
+            scene.path,
+            found="that it changed while it was searched",
+            expected="a file that stays as it is",
+            mend="when it is whole, run the command again",
+        )
 
 
 def _run_elsewhere(
@@ -125,7 +144,7 @@ def _run_elsewhere(
             elif failure.is_file():
                 outcome = Outcome(scene, "failed", error=str(read_json(failure)["error"]))
             else:
-                outcome = Outcome(scene, "failed", error=f"its job was lost: {lost}")
+                outcome = Outcome(scene, "failed", error=f"its job was lost: {lost}; run the command again")
             done += 1
             end(outcome)
         run.progress("scenes", done, len(scenes))

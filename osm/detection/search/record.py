@@ -55,16 +55,22 @@ def _state(path: Path) -> list[int] | None:
     return [state.st_size, state.st_mtime_ns]
 
 
-def record_of(order: Order, scene: SceneFile, placed: Placed, files: list[str]) -> dict[str, Any]:
-    """The record of a scene whose files are written."""
+def record_of(key: dict[str, Any], placed: Placed, files: Sequence[Path]) -> dict[str, Any]:
+    """The record of a scene whose files are written.
+
+    Args:
+        key: What ``key_of`` gave before the scene was read.
+        placed: What was found in it.
+        files: What was written.
+    """
     return {
-        "key": key_of(order, scene),
+        "key": key,
         "ships": placed.ships.to_json(),
         "rings": None if placed.rings is None else placed.rings.tolist(),
         "tiles": placed.found.tiles,
         "empty": placed.found.empty,
         "notes": list(placed.notes),
-        "files": files,
+        "files": {path.name: path.stat().st_size for path in files},
     }
 
 
@@ -82,8 +88,10 @@ def read_record(folder: Path, scene: SceneFile) -> dict[str, Any] | None:
 
 
 def files_there(folder: Path, record: dict[str, Any]) -> bool:
-    """Whether the files of a record are there still."""
-    return all((folder / name).is_file() for name in record["files"])
+    """Whether the files of a record are there still, and none was cut short."""
+    return all(
+        (folder / name).is_file() and (folder / name).stat().st_size == size for name, size in record["files"].items()
+    )
 
 
 def outcome_of(scene: SceneFile, record: dict[str, Any], state: str) -> Outcome:

@@ -35,15 +35,15 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_scene(folder: Path, placed: Placed, formats: Sequence[str]) -> list[str]:
-    """Write one scene's files, each whole or not at all; their names are returned."""
-    names = []
+def write_scene(folder: Path, placed: Placed, formats: Sequence[str]) -> list[Path]:
+    """Write one scene's files, each whole or not at all; their paths are returned."""
+    paths = []
     for kind in formats:
         path = folder / f"{placed.ships.scene_id}{FORMATS[kind]}"
         with writing(path):
             write_one(path, kind, placed)
-        names.append(path.name)
-    return names
+        paths.append(path)
+    return paths
 
 
 def write_one(path: Path, kind: str, placed: Placed) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,37 @@ def test_other_weights_settings_or_pixels_are_another_search(folder, tmp_path, o
     assert run_batch(ORDER, scenes, out)[0].state == "searched"
 
 
+def test_an_output_that_was_cut_short_is_made_again(folder, tmp_path, opened) -> None:
+    scenes, out = gather_scenes([folder / "a.tif"]), tmp_path / "out"
+    run_batch(ORDER, scenes, out)
+    whole = (out / "a.geojson").read_bytes()
+    (out / "a.geojson").write_bytes(whole[: len(whole) // 2])
+    assert run_batch(ORDER, scenes, out)[0].state == "searched"
+    assert (out / "a.geojson").read_bytes() == whole
+    assert run_batch(ORDER, scenes, out)[0].state == "done"
+
+
+@pytest.mark.parametrize("how", ["touched", "gone"])
+def test_a_scene_that_changes_while_it_is_searched_is_not_taken_for_searched(
+    folder, tmp_path, opened, monkeypatch, how
+) -> None:
+    search = batch.search_and_place
+
+    def search_and_change(*arguments):
+        placed = search(*arguments)
+        if how == "gone":
+            (folder / "a.tif").unlink()
+        else:
+            os.utime(folder / "a.tif", (1, 1))
+        return placed
+
+    monkeypatch.setattr(batch, "search_and_place", search_and_change)
+    (outcome,) = run_batch(ORDER, gather_scenes([folder / "a.tif"]), tmp_path / "out")
+    assert outcome.state == "failed"
+    assert "a.tif: found that it changed while it was searched" in outcome.error
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".lock", "a.failed.json"}
+
+
 def test_jobs_elsewhere_leave_what_is_known_here(folder, tmp_path, opened) -> None:
     scenes, out = gather_scenes([folder]), tmp_path / "out"
 
@@ -104,7 +136,7 @@ def test_jobs_elsewhere_leave_what_is_known_here(folder, tmp_path, opened) -> No
 
     outcomes = run_batch(ORDER, scenes, out, Run(elsewhere=elsewhere, jobs=2))
     assert [outcome.state for outcome in outcomes] == ["searched", "failed", "searched", "failed"]
-    assert outcomes[3].error == "its job was lost: its node was lost"
+    assert outcomes[3].error == "its job was lost: its node was lost; run the command again"
     assert search_chunk.__module__ == "osm.detection.search.batch"  # as submitit pickles it
 
 
