@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -43,9 +44,27 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         # output has the permissions of any other new file
         temporary.chmod(0o666 & ~umask)
         os.replace(temporary, final)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, str(temporary)):
+            error.filename = str(final)  # a write to an open file does not say which
         raise
+
+
+def clear_torn(folder: Path, names: Iterable[str]) -> None:
+    """Remove what killed processes left of files that they were writing with ``atomic_path``.
+
+    Args:
+        folder: A folder that this process holds (``exclusive``).
+        names: The final names of the files.
+    """
+    for name in map(Path, names):
+        # what mkstemp put between, and the name by which safetensors writes before it renames
+        patterns = [f".{glob.escape(name.stem)}.{'?' * 8}{glob.escape(name.suffix)}"]
+        patterns += [".tmp??????"] if name.suffix == ".safetensors" else []
+        for pattern in patterns:
+            for torn in folder.glob(pattern):
+                torn.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -124,6 +143,19 @@ def write_sums(folder: Path, names: Iterable[str]) -> None:
     write_text(folder / SUMS, "".join(lines))
 
 
+#: Descriptors of the locks that this process holds. A worker that it forks must not: it may outlive a killed parent by
+#: seconds, and the folder would stay locked for nobody.
+_HELD: set[int] = set()
+
+
+def _let_go() -> None:
+    while _HELD:
+        os.close(_HELD.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
 class InUseError(OSMError):
     """Another process is writing to the same folder."""
 
@@ -143,7 +175,7 @@ def exclusive(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
     path = Path(folder) / ".lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        opened = path.open("w")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
     except OSError as error:
         raise DataError(
             folder,
@@ -151,11 +183,16 @@ def exclusive(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
             expected="a folder that can be made and written to",
             mend="choose another",
         ) from error
-    with opened as stream:
+    _HELD.add(descriptor)
+    try:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InUseError(
                 folder, found="another run at work", expected="none", mend="wait for it or use another work dir"
             ) from error
         yield
+    finally:
+        if descriptor in _HELD:  # else this is a forked child, which has no part in it
+            _HELD.remove(descriptor)
+            os.close(descriptor)

@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osm.errors import DataError
-from osm.files import atomic_path, check_seal, digests, exclusive, read_json, sha256_file, write_sealed
+from osm.files import (
+    InUseError,
+    atomic_path,
+    check_seal,
+    clear_torn,
+    digests,
+    exclusive,
+    read_json,
+    sha256_file,
+    write_sealed,
+)
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -91,3 +104,60 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         exclusive(tmp_path / "file" / "out"),
     ):
         pass
+
+
+def test_a_worker_does_not_keep_the_lock_of_a_killed_process(tmp_path):
+    """A forked worker outlives its parent; the folder must not stay locked for it."""
+    code = (
+        "import os, sys, time; from osm.files import exclusive\n"
+        "with exclusive(sys.argv[1]):\n"
+        "    if not os.fork():\n"
+        "        print('forked', flush=True); time.sleep(60)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as child:
+        try:
+            assert child.stdout.readline() == "forked\n"
+            with pytest.raises(InUseError), exclusive(tmp_path / "a"):
+                pass
+            child.kill()
+            child.wait()
+            with exclusive(tmp_path / "a"):
+                pass
+        finally:
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def test_a_child_that_leaves_the_block_does_not_end_the_lock(tmp_path):
+    with exclusive(tmp_path):
+        child = os.fork()
+        if not child:
+            # the child leaves by the same way as its parent would
+            try:
+                raise SystemExit
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        with pytest.raises(InUseError), exclusive(tmp_path):
+            pass
+
+
+def test_what_a_killed_process_was_writing_is_cleared_away_and_nothing_else(tmp_path):
+    code = (
+        "import os, signal, sys; from osm.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as path:\n"
+        "    path.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    for name in ("a.coco.json", "b.png"):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], check=False)
+    others = {"a.coco.json", ".a.json", ".a.coco.json", ".lock", ".a.coco.12345678.png"}
+    for name in others:
+        (tmp_path / name).write_text("mine")
+    assert len(list(tmp_path.iterdir())) == len(others) + 2
+    clear_torn(tmp_path, ["a.coco.json"])
+    (left,) = {path.name for path in tmp_path.iterdir()} - others
+    assert left.startswith(".b.")
+    clear_torn(tmp_path, ["b.png"])
+    assert {path.name for path in tmp_path.iterdir()} == others

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,8 @@ def finetune(
     from osm.detection.finetune import finetune as run
     from osm.detection.finetune import prepare
     from osm.detection.recipe import load_recipe
+    from osm.files import exclusive
+    from osm.matching.launch import is_first
 
     config = chosen_config(config)
     recipe = load_recipe(config, parse_settings(set_))
@@ -60,21 +63,25 @@ def finetune(
         typer.echo(notice, err=True)
     start = parse_init(init)
     folder = work_dir or Path("work_dirs") / f"{config.stem}_{start.kind}_seed{seed}"
-    prepare(folder, resume=resume, overwrite=overwrite)
-    with progress_bar() as step:
-        result = run(
-            recipe,
-            init=start,
-            data_root=data_root,
-            work_dir=folder,
-            seed=seed,
-            min_coverage=min_coverage,
-            allow_contract_mismatch=allow_contract_mismatch,
-            resume=resume,
-            launcher=launcher,
-            tensorboard=tensorboard,
-            progress=step,
-        )
+    first = is_first(launcher)
+    with exclusive(folder) if first else nullcontext():
+        if first and not prepare(folder, resume=resume, overwrite=overwrite):
+            typer.echo(f"the run in {folder} was finished before; nothing to do")
+            return
+        with progress_bar() as step:
+            result = run(
+                recipe,
+                init=start,
+                data_root=data_root,
+                work_dir=folder,
+                seed=seed,
+                min_coverage=min_coverage,
+                allow_contract_mismatch=allow_contract_mismatch,
+                resume=resume,
+                launcher=launcher,
+                tensorboard=tensorboard,
+                progress=step,
+            )
     certificate = result.certificate
     tensors = len(certificate.filled) + len(certificate.random)
     typer.echo(f"{recipe.detector} from {start}: {len(certificate.filled)} of {tensors} backbone tensors loaded")

@@ -22,7 +22,7 @@ from osm.detection.tiles import SceneStore, training_scenes, validation_scenes
 from osm.detection.train import CERTIFICATE, CHECKPOINTS, CONFIG, TRAINING, train_and_search
 from osm.detection.validation import VALIDATION
 from osm.errors import ConfigError, DataError
-from osm.files import SUMS, digests, write_sealed, write_sums
+from osm.files import SUMS, clear_torn, digests, write_sealed, write_sums
 from osm.transfer.certificate import Certificate
 from osm.transfer.export import write_safetensors
 
@@ -114,17 +114,24 @@ def read_validation(recipe: Recipe, data_root: Path, cache: Path | None = None) 
     return validation_scenes(train, data.validation_fraction)[1]
 
 
-def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> None:
+def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> bool:
     """Make a folder ready for one run.
+
+    Returns:
+        Whether there is anything to do: not where a finished run is to be resumed.
 
     Raises:
         ConfigError: A run is there, finished or not, and nothing was said about it.
     """
+    clear_torn(work_dir, (METRICS, *PROOFS, WEIGHTS, SUMS))
     if overwrite:
         # our own files by name: a mistyped folder must not lose anything else
         for name in (METRICS, *PROOFS, WEIGHTS, SUMS):
             (work_dir / name).unlink(missing_ok=True)
         shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
+    elif (work_dir / METRICS).is_file() and resume:
+        _tidy(work_dir)
+        return False
     elif (work_dir / METRICS).is_file():
         raise ConfigError(
             work_dir, found="a finished run", expected="a new folder", mend="use another --work-dir, or --overwrite"
@@ -136,6 +143,13 @@ def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> None:
             expected="a new folder",
             mend="continue it with --resume, or discard it with --overwrite",
         )
+    return True
+
+
+def _tidy(work_dir: Path) -> None:
+    """What is left to do once ``metrics.json`` is there, by this run or, if it was stopped just then, by the next."""
+    write_sums(work_dir, (METRICS, *PROOFS, WEIGHTS))
+    shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
 
 
 def finetune(
@@ -228,8 +242,7 @@ def finetune(
             "files": digests(work_dir, (*PROOFS, WEIGHTS)),
         },
     )
-    write_sums(work_dir, (METRICS, *PROOFS, WEIGHTS))
-    shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
+    _tidy(work_dir)
     return result
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from osm.compat.runner import QuietRunner
-from osm.files import write_json, write_sums
+from osm.files import write_json
 from osm.matching.dataset import PairDataset
 from osm.matching.evaluate import evaluate
 from osm.matching.matcher import export_network
@@ -21,7 +21,7 @@ from osm.matching.results import make_card, metrics_json, summary
 from osm.matching.selection import SelectionHook
 from osm.matching.settings import Settings
 from osm.matching.start import interpolate, reestimate_branch
-from osm.matching.workdir import BRANCHES, WorkDir
+from osm.matching.workdir import WorkDir
 from osm.transfer.certificate import Certificate
 from osm.transfer.export import export_backbone
 
@@ -102,9 +102,7 @@ def finish(
     if last.interpolate < 1 or last.reestimate_bn:
         reestimate_branch(network, "sar", train, batch_size=batch_size)
     export_backbone(work.export, backbone, card)
-    made = [work.export, work.network, work.metrics, work.report, work.record, work.dropped]
-    made += [work.certificate(name) for name in BRANCHES] + sorted(work.figures.glob("*.png"))
-    write_sums(work.path, [str(path.relative_to(work.path)) for path in made])
+    work.write_sums()
     log.info(
         f"done in {metrics['seconds']:.0f} s: {summary(metrics)}\n"
         f"report: {work.report}\nboth branches, for osm match: {work.network}\nSAR backbone: {work.export}"

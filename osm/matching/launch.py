@@ -20,6 +20,16 @@ LAUNCHERS = {"none": None, "pytorch": "RANK", "slurm": "SLURM_PROCID"}
 PATIENCE = timedelta(days=1)
 
 
+def is_first(launcher: str) -> bool:
+    """Whether this is the first of the processes that were started, before they have joined.
+
+    Args:
+        launcher: A key of ``LAUNCHERS``; of another one, ``join_processes`` complains.
+    """
+    variable = LAUNCHERS.get(launcher)
+    return variable is None or os.environ.get(variable, "0") == "0"
+
+
 def join_processes(launcher: str) -> None:
     """Form one group of all processes that were started; nothing for the launcher "none".
 

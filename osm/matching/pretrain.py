@@ -23,7 +23,7 @@ from osm.compat.sync_norm import separate_batch_norm, synchronise_batch_norm
 from osm.data.parallel import Step
 from osm.data.screen import counts, write_dropped
 from osm.errors import ConfigError, DataError
-from osm.files import sha256_file
+from osm.files import exclusive, sha256_file
 from osm.matching.config import load_settings
 from osm.matching.dataset import OpenedPairs, PairDataset, open_pairs
 from osm.matching.finish import Begun, finish
@@ -123,97 +123,102 @@ def pretrain(
     tiles = target_tiles(settings, target_root)
     if tiles is not None:
         data["target"] = tiles.facts()
-    if work.finished and resume:
-        open_readable_log(work.log).info(f"the run in {work.path} was finished before; nothing to do")
-        return PretrainResult(work.export, work.metrics)
-    if is_main_process():
-        # before anything is discarded: weights that do not exist must not cost a run
-        source = {"name": init.name, "sha256": _digest(init)} if init else None
-        record = {"settings": settings.to_json(), "data": data, "init": source, "processes": get_world_size()}
-        network: BridgeNetwork = _build(settings)
-        certificates = _start(network, init, settings, radiometry, allowed)
-        work.prepare(record, resume=resume, overwrite=overwrite)
-        write_dropped(work.dropped, opened.dropped)
-        if resume:
-            first, second = (
-                one.resumed(work.certificate(name)) for name, one in zip(BRANCHES, certificates, strict=True)
-            )
-            certificates = first, second
-        for branch, certificate in zip(BRANCHES, certificates, strict=True):
-            certificate.write(work.certificate(branch))
-    else:
-        network = _build(settings)
-        certificates = _start(network, init, settings, radiometry, allowed)
-    barrier()
-    patches = PairDataset.of(folder, split, "train")
-    if settings.start.reestimate_bn:
-        for branch in BRANCHES:
-            reestimate_branch(network, branch, patches, batch_size=settings.train.batch_size)
-        network.align_keys()
-    begun = Begun(began_s, data, certificates[0], weights_of(network.sar.backbone))
-    if settings.train.sync_bn:
-        # what is frozen stays in evaluation
-        synchronise_batch_norm(network, without=network.frozen)
+    # what does not fit has stopped before anything is written; two runs would write over each other's files
+    with exclusive(work_dir) if is_main_process() else nullcontext():
+        if work.finished and resume:
+            if not work.sums.is_file() and is_main_process():  # it was stopped just before
+                work.write_sums()
+            open_readable_log(work.log).info(f"the run in {work.path} was finished before; nothing to do")
+            return PretrainResult(work.export, work.metrics)
+        if is_main_process():
+            # before anything is discarded: weights that do not exist must not cost a run
+            source = {"name": init.name, "sha256": _digest(init)} if init else None
+            record = {"settings": settings.to_json(), "data": data, "init": source, "processes": get_world_size()}
+            network: BridgeNetwork = _build(settings)
+            certificates = _start(network, init, settings, radiometry, allowed)
+            work.prepare(record, resume=resume, overwrite=overwrite)
+            write_dropped(work.dropped, opened.dropped)
+            if resume:
+                first, second = (
+                    one.resumed(work.certificate(name)) for name, one in zip(BRANCHES, certificates, strict=True)
+                )
+                certificates = first, second
+            for branch, certificate in zip(BRANCHES, certificates, strict=True):
+                certificate.write(work.certificate(branch))
+        else:
+            network = _build(settings)
+            certificates = _start(network, init, settings, radiometry, allowed)
+        barrier()
+        patches = PairDataset.of(folder, split, "train")
+        if settings.start.reestimate_bn:
+            for branch in BRANCHES:
+                reestimate_branch(network, branch, patches, batch_size=settings.train.batch_size)
+            network.align_keys()
+        begun = Begun(began_s, data, certificates[0], weights_of(network.sar.backbone))
+        if settings.train.sync_bn:
+            # what is frozen stays in evaluation
+            synchronise_batch_norm(network, without=network.frozen)
 
-    log = open_readable_log(work.log)
-    coverage = certificates[0].coverage
-    if opened.dropped:
-        log.info(f"{len(opened.dropped)} pairs are left out, listed in {work.dropped}: {counts(opened.dropped)}")
-    log.info(
-        f"{len(split.train)} training and {len(split.test)} test pairs (split: {split.kind}); "
-        f"{settings.model['architecture']} from {init.name if init else 'a random start'} (coverage {coverage:.2f}); "
-        f"{settings.train.epochs} epochs of {steps_per_epoch} steps on {get_device()}; everything else: {work.log}"
-    )
-    trust_mmengine_checkpoints()
-    plan = runner_config(
-        settings,
-        data_root=data_root,
-        work_dir=work_dir,
-        steps_per_epoch=steps_per_epoch,
-        tensorboard=tensorboard,
-        cuda=cuda,
-        resident=resident,
-    )
-    plan["train_dataloader"]["dataset"]["cache"] = str(work.cache)
-    resume_from = newest_checkpoint(work.checkpoints, network) if resume else None
-    runner = build_runner(network, plan, config_path=config, resume_from=resume_from, launcher=launcher)
-    if tiles is not None:
-        runner.register_hook(TargetHook(tiles))
-    if settings.train.anchor:
-        runner.register_hook(AnchorHook(network, settings.train.anchor))
-    for branch, certificate in zip(BRANCHES, certificates, strict=True):
-        where, anew = work.certificate(branch), settings.start.reestimate_bn
-        runner.register_hook(CertificateHook(certificate, where, part=f"{branch}.backbone", reestimated=anew))
-    selection = None
-    if judge is not None:
-        card = make_card(settings, data, certificates[0], {})
-        every = settings.train.select_every_epochs
-        selection = SelectionHook(work_dir, judge, every, network.sar.backbone, card)
-        runner.register_hook(selection)
-    backbones = [branch.backbone for branch in (network.sar, network.optical)]
-    with (
-        memory_kept(settings.train.keep_memory and not cuda),
-        compiled(backbones, settings.train.compile, "cuda" if cuda else "cpu"),
-    ):
-        runner.train()
-    runner.release_workers()
-    if is_main_process():
-        trained: BridgeNetwork = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        separate_batch_norm(trained)  # from here on the main process works alone
-        finish(
-            trained,
-            settings,
-            work,
-            begun,
-            runner=runner,
-            steps_per_epoch=steps_per_epoch,
-            train=patches,
-            test=PairDataset.of(folder, split, "test"),
-            selection=selection,
-            log=log,
+        log = open_readable_log(work.log)
+        coverage = certificates[0].coverage
+        if opened.dropped:
+            log.info(f"{len(opened.dropped)} pairs are left out, listed in {work.dropped}: {counts(opened.dropped)}")
+        log.info(
+            f"{len(split.train)} training and {len(split.test)} test pairs (split: {split.kind}); "
+            f"{settings.model['architecture']} from {init.name if init else 'a random start'} "
+            f"(coverage {coverage:.2f}); "
+            f"{settings.train.epochs} epochs of {steps_per_epoch} steps on {get_device()}; everything else: {work.log}"
         )
-    barrier()
-    return PretrainResult(work.export, work.metrics)
+        trust_mmengine_checkpoints()
+        plan = runner_config(
+            settings,
+            data_root=data_root,
+            work_dir=work_dir,
+            steps_per_epoch=steps_per_epoch,
+            tensorboard=tensorboard,
+            cuda=cuda,
+            resident=resident,
+        )
+        plan["train_dataloader"]["dataset"]["cache"] = str(work.cache)
+        resume_from = newest_checkpoint(work.checkpoints, network) if resume else None
+        runner = build_runner(network, plan, config_path=config, resume_from=resume_from, launcher=launcher)
+        if tiles is not None:
+            runner.register_hook(TargetHook(tiles))
+        if settings.train.anchor:
+            runner.register_hook(AnchorHook(network, settings.train.anchor))
+        for branch, certificate in zip(BRANCHES, certificates, strict=True):
+            where, anew = work.certificate(branch), settings.start.reestimate_bn
+            runner.register_hook(CertificateHook(certificate, where, part=f"{branch}.backbone", reestimated=anew))
+        selection = None
+        if judge is not None:
+            card = make_card(settings, data, certificates[0], {})
+            every = settings.train.select_every_epochs
+            selection = SelectionHook(work_dir, judge, every, network.sar.backbone, card)
+            runner.register_hook(selection)
+        backbones = [branch.backbone for branch in (network.sar, network.optical)]
+        with (
+            memory_kept(settings.train.keep_memory and not cuda),
+            compiled(backbones, settings.train.compile, "cuda" if cuda else "cpu"),
+        ):
+            runner.train()
+        runner.release_workers()
+        if is_main_process():
+            trained: BridgeNetwork = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            separate_batch_norm(trained)  # from here on the main process works alone
+            finish(
+                trained,
+                settings,
+                work,
+                begun,
+                runner=runner,
+                steps_per_epoch=steps_per_epoch,
+                train=patches,
+                test=PairDataset.of(folder, split, "test"),
+                selection=selection,
+                log=log,
+            )
+        barrier()
+        return PretrainResult(work.export, work.metrics)
 
 
 def _build(settings: Settings) -> BridgeNetwork:

@@ -8,7 +8,7 @@ from typing import Any
 
 from osm.compat.resume import epoch_checkpoints
 from osm.errors import ConfigError
-from osm.files import SUMS, read_json, write_json
+from osm.files import SUMS, clear_torn, read_json, write_json, write_sums
 
 FORMAT = 1
 BRANCHES = ("sar", "optical")
@@ -124,16 +124,22 @@ class WorkDir:
         elif self.checkpointed:
             self._compare(record)
         self.path.mkdir(parents=True, exist_ok=True)
-        for torn in self.path.glob(".epoch_*.pth"):  # what a kill left of a checkpoint that was being written
+        clear_torn(self.path, [path.name for path in (*self._made(), self.sums, self.path / "last_checkpoint")])
+        for torn in self.path.glob(".epoch_*.pth"):  # of a checkpoint whose final name is not known
             torn.unlink()
         write_json(self.record, {"format": FORMAT, **record})
 
-    def _clear(self) -> None:
+    def write_sums(self) -> None:
+        """List the digests of all that a finished run leaves."""
+        write_sums(self.path, [str(path.relative_to(self.path)) for path in self._made()])
+
+    def _made(self) -> list[Path]:
         # the export goes first: without it nobody takes the rest for a finished run
-        outcome = (self.export, self.network, self.report, *self.figures.glob("*.png"), self.metrics, self.sums)
-        certificates = (self.certificate("sar"), self.certificate("optical"))
-        named = (*outcome, self.record, *certificates, self.dropped, self.log)
-        for file in (*named, self.path / "last_checkpoint", *self.path.glob("epoch_*.pth")):
+        made = [self.export, self.network, self.metrics, self.report, self.record, self.dropped]
+        return made + [self.certificate(name) for name in BRANCHES] + sorted(self.figures.glob("*.png"))
+
+    def _clear(self) -> None:
+        for file in (*self._made(), self.sums, self.log, self.path / "last_checkpoint", *self.path.glob("epoch_*.pth")):
             file.unlink(missing_ok=True)
 
     def _compare(self, record: dict[str, Any]) -> None:

@@ -220,3 +220,11 @@ def test_a_finished_run_is_not_overwritten_unless_asked_and_then_nothing_else_is
         prepare(tmp_path, resume=False, overwrite=False)
     prepare(tmp_path, resume=False, overwrite=True)
     assert [entry.name for entry in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_run_that_was_stopped_at_its_very_end_is_completed_by_the_next(tmp_path):
+    (tmp_path / "metrics.json").write_text("{}")
+    (tmp_path / "checkpoints/run").mkdir(parents=True)
+    assert prepare(tmp_path, resume=True, overwrite=False) is False
+    assert (tmp_path / "SHA256SUMS").read_text().endswith("  metrics.json\n")
+    assert not (tmp_path / "checkpoints").exists()
