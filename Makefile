@@ -10,10 +10,10 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .ONESHELL:
 .SHELLFLAGS := -euc
-.PHONY: help install demo test check format docs dist audit clean
+.PHONY: help install demo test test-faults check format docs dist audit clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 install: $(STAMP) ## set up .venv (about 2 minutes, 6 GB); again only when pyproject.toml or constraints.txt change
 
@@ -22,6 +22,11 @@ demo: $(STAMP) ## the whole chain on simulated data: pairs, pretraining, detecto
 
 test: check ## make check, then the tests (ARGS="-k name" for some of them)
 	@$(BIN)/pytest -n $(WORKERS) $(ARGS)
+
+test-faults: $(STAMP) ## every long command killed, starved and disturbed (about 10 minutes); prints a table of what happened
+	@rm -f build/faults.jsonl
+	$(BIN)/pytest -m faults -n $(WORKERS) tests/faults $(ARGS)
+	$(BIN)/python -m tests.faults.table
 
 check: $(STAMP) ## lint, format, types, import layers
 	@$(BIN)/ruff check .

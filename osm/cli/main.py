@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -20,6 +20,7 @@ from osm.cli.export import export, import_
 from osm.cli.finetune import finetune
 from osm.cli.help import App
 from osm.cli.inspect import inspect
+from osm.cli.outages import outage
 from osm.cli.pretrain import pretrain
 from osm.cli.probe import probe
 from osm.cli.report import report
@@ -83,7 +84,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(None if arguments is None else list(arguments), prog_name="osm")
     except OSMError as error:
-        typer.echo(f"error: {error.line}", err=True)
-        if error.details:
-            typer.echo(error.details, err=True)
-        sys.exit(USER_ERROR)
+        _stop(error)
+    except Exception as error:
+        if (found := outage(error)) is None:
+            raise
+        _stop(found)
+
+
+def _stop(error: OSMError) -> NoReturn:
+    typer.echo(f"error: {error.line}", err=True)
+    if error.details:
+        typer.echo(error.details, err=True)
+    sys.exit(USER_ERROR)
