@@ -34,7 +34,7 @@ HEAVY = (
 
 
 #: Folders of tests that mirror no folder of the package.
-OTHERS = ("benchmarks", "docs", "end_to_end", "fuzzing", "packaging", "tools")
+OTHERS = ("benchmarks", "docs", "end_to_end", "faults", "fuzzing", "packaging", "tools")
 
 
 def test_imports_run_one_way(repo_root):

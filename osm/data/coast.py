@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from osm.data.geotiff import read_geotags
-from osm.data.land import AT_MOST_M, LandMask, Points, transformed
+from osm.data.ground import Points, place_in
+from osm.data.land import AT_MOST_M, LandMask
 from osm.errors import DataError
 
 INSHORE, OFFSHORE = "inshore", "offshore"
@@ -64,23 +65,15 @@ def lonlat_of(path: Path, points_px: npt.ArrayLike) -> Points | None:
     Raises:
         DataError: The image cannot be read, or its coordinates leave what their system is for.
     """
-    import pyproj
-
     tags = read_geotags(path)
     if tags.transform is None or tags.epsg is None:
         return None
-    points = np.asarray(points_px, dtype=np.float64).reshape(-1, 2)
-    ground = np.column_stack([points, np.ones(len(points))]) @ tags.transform.T
-    try:
-        system = pyproj.CRS.from_epsg(tags.epsg)
-    except pyproj.exceptions.CRSError as error:
-        raise DataError(
-            path, found=f"EPSG:{tags.epsg}", expected="a coordinate system that PROJ knows", mend="correct its tags"
-        ) from error
-    lonlat = transformed(pyproj.Transformer.from_crs(system, pyproj.CRS.from_epsg(4326), always_xy=True), ground)
+    transform = tags.transform
+    place = place_in(path, f"EPSG:{tags.epsg}", lambda pixels: pixels @ transform[:, :2].T + transform[:, 2])
+    lonlat = place.lonlat(points_px)
     if not np.isfinite(lonlat).all():
         raise DataError(
-            path, found=f"a position outside of {system.name}", expected="one inside", mend="correct its tags"
+            path, found=f"a position outside of {place.name}", expected="one inside", mend="correct its tags"
         )
     return lonlat
 

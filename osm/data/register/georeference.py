@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from osm.data.ground import crs_name, has_place, to_ground, to_pixels
 from osm.data.raster import RasterInfo
 from osm.errors import DataError, EnvironmentProblem
 
@@ -41,22 +42,6 @@ class Georeference:
         stated = {name: None if info.transform is None else info.transform.tolist() for name, info in sides}
         names = {f"{name}_crs": crs_name(info) for name, info in sides}
         return {"kind": self.kind, **{f"{name}_transform": matrix for name, matrix in stated.items()}, **names}
-
-
-def has_place(info: RasterInfo) -> bool:
-    """Whether a file says where on the ground it lies."""
-    return info.crs_wkt is not None and (info.transform is not None or len(info.gcps) >= 3)
-
-
-def crs_name(info: RasterInfo) -> str | None:
-    """Short name of the coordinate system."""
-    if info.crs_wkt is None:
-        return None
-    import pyproj
-
-    crs = pyproj.CRS.from_wkt(info.crs_wkt)
-    code = crs.to_epsg()
-    return str(crs.name) if code is None else f"EPSG:{code}"
 
 
 def georeference(sar: RasterInfo, optical: RasterInfo) -> Georeference:
@@ -114,33 +99,6 @@ def pixel_m(info: RasterInfo) -> float | None:
         return None
     side = float(np.sqrt(sides[0] * sides[1]))
     return side if np.isfinite(side) and side > 0 else None
-
-
-def to_ground(info: RasterInfo, points: Floats) -> Floats:
-    """Ground x, y ``(N, 2)`` of pixels."""
-    if info.transform is not None:
-        return np.asarray(points @ info.transform[:, :2].T + info.transform[:, 2])
-    from rasterio.control import GroundControlPoint
-    from rasterio.transform import GCPTransformer
-
-    pinned = [GroundControlPoint(row=row, col=column, x=x, y=y) for column, row, x, y in info.gcps.tolist()]
-    with GCPTransformer(pinned) as transformer:
-        # rasterio moves to the centres of pixels unless told the corner
-        x, y = transformer.xy(points[:, 1], points[:, 0], offset="ul")
-    return np.column_stack([x, y]).astype(np.float64)
-
-
-def to_pixels(info: RasterInfo, ground: Floats) -> Floats:
-    """Pixel column, row ``(N, 2)`` of ground places."""
-    if info.transform is not None:
-        return np.asarray(np.linalg.solve(info.transform[:, :2], (ground - info.transform[:, 2]).T).T)
-    from rasterio.control import GroundControlPoint
-    from rasterio.transform import GCPTransformer
-
-    pinned = [GroundControlPoint(row=row, col=column, x=x, y=y) for column, row, x, y in info.gcps.tolist()]
-    with GCPTransformer(pinned) as transformer:
-        rows, columns = transformer.rowcol(ground[:, 0], ground[:, 1], op=lambda value: value)
-    return np.column_stack([columns, rows]).astype(np.float64)
 
 
 def _project(sar: RasterInfo, optical: RasterInfo, ground: Floats) -> Floats:

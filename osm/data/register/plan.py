@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from osm.data.ground import has_place
 from osm.data.partners import ScenePair, check_alignment
 from osm.data.raster import Raster, RasterInfo
 from osm.data.register.estimate import SearchRule
 from osm.data.register.fit import KINDS, Fit, fit_transform
-from osm.data.register.georeference import georeference, has_place, pixel_m
+from osm.data.register.georeference import georeference, pixel_m
 from osm.data.register.resample import Grid
 from osm.data.register.tie_points import TiePoints, hull_area, read_tie_points
 from osm.data.register.transform import Matrix, Transform

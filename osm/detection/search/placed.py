@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from osm.data.ground import Place, Points
 from osm.data.raster import Raster, RasterInfo
 from osm.detection.search.inputs import SceneFile
 from osm.detection.search.order import Order
-from osm.detection.search.place import Place, Points, acquired, find_place, measure
+from osm.detection.search.place import acquired, find_place, measure
 from osm.detection.search.runtime import Runtime
 from osm.detection.search.search import Detections, Progress, search_scene
 from osm.detection.search.ships import Ships

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from osm.data.ground import Points
 from osm.detection.search.inputs import SceneFile
 from osm.detection.search.order import Order, Outcome
-from osm.detection.search.place import Points
 from osm.detection.search.placed import Placed
 from osm.detection.search.ships import Ships, ships_from_json
 from osm.errors import DataError

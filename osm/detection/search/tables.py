@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from osm.detection.search.place import Place, Points
+from osm.data.ground import Place, Points
 from osm.detection.search.ships import Ships
 from osm.errors import DataError
 from osm.files import atomic_path, write_text

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from osm.data.ground import Points
 from osm.detection.search.coco_file import coco_record
 from osm.detection.search.inputs import FORMATS, PICTURES
 from osm.detection.search.pictures import write_page, write_quick_look
-from osm.detection.search.place import Points
 from osm.detection.search.placed import Placed
 from osm.detection.search.ships import Ships
 from osm.detection.search.tables import write_csv, write_geojson, write_gpkg
