@@ -1,9 +1,13 @@
-"""Limits of a radiometry for scenes that do not fit into memory: the same as from the whole image."""
+"""The values of a scene that become 0 and 255, found in bounded memory and to the last bit.
+
+``osm.data.radiometry`` takes percentiles of a whole image. Here the same percentiles are selected by radix: the bits of
+a value are turned so that their order as integers is that of the values; one pass counts the upper 16 bits, and each
+further pass the next 16 bits of the few values that are looked for. 8- and 16-bit scenes take one pass, float32 two.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -11,146 +15,133 @@ import numpy.typing as npt
 
 from osm.data.radiometry import Radiometry
 
-Read = Callable[[tuple[int, int, int, int]], npt.NDArray[Any]]
+_DIGIT = 16
+_BINS = 1 << _DIGIT
 
-_STRIPE_PX = 4 * 2**20
-_BINS = 2**16
-
-
-@dataclass(frozen=True)
-class FixedRadiometry(Radiometry):
-    """A radiometry whose limits are known.
-
-    Attributes:
-        lower: Value (or its logarithm) that becomes 0.
-        upper: Value that becomes 255.
-    """
-
-    lower: float = 0.0
-    upper: float = 1.0
-
-    @classmethod
-    def of(cls, how: Radiometry, seen: Statistics) -> FixedRadiometry:
-        """The limits that ``how`` takes from the values of a scene."""
-        lower, upper = seen.low, seen.high
-        if how.kind == "max":
-            lower = 0.0
-        elif how.kind == "log" and seen.count:
-            lower, upper = float(np.log(lower)), float(np.log(upper))
-        if not seen.count:
-            lower, upper = 0.0, 1.0
-        if how.kind == "linear":
-            lower, upper = how.low, how.high
-        return cls(how.kind, how.low, how.high, lower, upper)
-
-    def _limits(self, values: npt.NDArray[Any], nodata: float | None) -> tuple[float, float]:
-        return self.lower, self.upper
+#: Called for each pass; yields the scene in parts, each pixel once.
+Parts = Callable[[], Iterable[npt.NDArray[Any]]]
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """What a pass over a scene has seen.
-
-    Attributes:
-        least: Smallest finite value that is not no-data, zeros among them.
-        count: Values that count: zeros do not where none is negative.
-        low: The lower percentile of these, or their minimum.
-        high: The upper percentile, or their maximum.
-    """
-
-    least: float
-    count: int
-    low: float
-    high: float
-
-
-def gather(read: Read, size_px: tuple[int, int], nodata: float | None, how: Radiometry) -> Statistics:
-    """Minimum, maximum and percentiles of a scene, stripe by stripe.
-
-    The percentiles are exact in single precision: a histogram of the upper halves of the sortable bits, then one of the
-    lower halves within each upper half that a percentile falls into. A scene of 8 or 16 bits takes one pass.
+def find_limits(how: Radiometry, parts: Parts, nodata: float | None = None) -> tuple[float, float]:
+    """What ``Radiometry.apply`` finds on the whole image: the limits for ``Radiometry.apply_between``.
 
     Args:
-        read: Reads a window.
-        size_px: Width and height of the scene.
-        nodata: Value that is left out.
-        how: Whose percentiles.
+        how: The radiometry.
+        parts: The scene; read once for 8- and 16-bit types, twice for 32-bit and four times for 64-bit ones.
+        nodata: Value of missing pixels.
+
+    Returns:
+        The values that become 0 and 255, their logarithms for ``log``; 0 and 1 where there is no valid pixel.
     """
-    coarse = np.zeros(_BINS, dtype=np.int64)
-    least, small = np.inf, False
-    zeros = 0
-    for values in _stripes(read, size_px, nodata):
-        small = values.dtype in (np.uint8, np.uint16)
-        if not values.size:
-            continue
-        least = min(least, float(values.min()))
-        zeros += int(np.count_nonzero(values == 0))
-        coarse += np.bincount(values if small else _bits(values) >> 16, minlength=_BINS)
-    # as Radiometry: zeros are fill unless there are negative values; a logarithm has no use for either
-    floor = 0.0 if (least >= 0 or how.kind == "log") else None
-    if floor is not None:
-        if small:
-            coarse[0] = 0
-        else:
-            # all positive values lie above the bits of zero; those of zero itself share a bin with tiny ones
-            coarse[: int(_bits(np.zeros(1, np.float32))[0] >> 16)] = 0
-            coarse[int(_bits(np.zeros(1, np.float32))[0] >> 16)] -= zeros
-    count = int(coarse.sum())
-    if not count:
-        return Statistics(least if np.isfinite(least) else 0.0, 0, 0.0, 1.0)
-    ranks: list[float] = [0.0, float(count - 1)]
-    if how.kind in ("percentile", "log"):
-        ranks = [percent / 100 * (count - 1) for percent in (how.low, how.high)]
-    wanted = sorted({int(step(rank)) for rank in ranks for step in (np.floor, np.ceil)})
-    ends = np.cumsum(coarse)
-    at = {rank: int(np.searchsorted(ends, rank, side="right")) for rank in wanted}
-    found: dict[int, float] = {}
-    if small:
-        found = {rank: float(bin_) for rank, bin_ in at.items()}
-    else:
-        fine = _fine(read, size_px, nodata, sorted(set(at.values())), floor)
-        for rank, upper in at.items():
-            before = int(ends[upper] - coarse[upper])
-            lower = int(np.searchsorted(np.cumsum(fine[upper]), rank - before, side="right"))
-            found[rank] = float(_values(np.array([(upper << 16) | lower], dtype=np.uint32))[0])
+    if how.kind == "linear":
+        return how.low, how.high
+    if how.kind == "none":
+        return 0.0, 255.0
+    counts = np.zeros(_BINS, dtype=np.int64)
+    zeros, kind = 0, np.dtype(np.uint8)
+    for part in parts():
+        keys, kind = _keys(part, nodata)
+        counts += np.bincount(_digit(keys, 0), minlength=_BINS)
+        zeros += int(np.count_nonzero(keys == _zero(kind)))
+    negatives = int(counts[: _BINS // 2].sum()) if kind.kind in "if" else 0
+    # as Radiometry: exact zeros are the fill of images without negative values
+    skipped = negatives + zeros if how.kind == "log" or not negatives else 0
+    total = int(counts.sum())
+    valid = total - skipped
+    if not valid:
+        return 0.0, 1.0
+    if how.kind in ("max", "minmax"):
+        least, most = _select([skipped, total - 1], counts, parts, nodata, kind)
+        return (0.0 if how.kind == "max" else least), most
+    # in numpy's order of operations, so that the last bit agrees
+    places = [(valid - 1) * (percent / 100) for percent in (how.low, how.high)]
+    below = [int(np.floor(place)) for place in places]
+    ranks = [skipped + min(rank + step, valid - 1) for rank in below for step in (0, 1)]
+    values = _select(ranks, counts, parts, nodata, kind)
     low, high = (
-        found[int(np.floor(rank))] + (rank - np.floor(rank)) * (found[int(np.ceil(rank))] - found[int(np.floor(rank))])
-        for rank in ranks
+        _between(values[2 * i], values[2 * i + 1], place - rank)
+        for i, (place, rank) in enumerate(zip(places, below, strict=True))
     )
-    return Statistics(least, count, float(low), float(high))
+    return (float(np.log(low)), float(np.log(high))) if how.kind == "log" else (low, high)
 
 
-def _fine(
-    read: Read, size_px: tuple[int, int], nodata: float | None, uppers: list[int], floor: float | None
-) -> dict[int, npt.NDArray[np.int64]]:
-    fine: dict[int, npt.NDArray[np.int64]] = {upper: np.zeros(_BINS, dtype=np.int64) for upper in uppers}
-    for values in _stripes(read, size_px, nodata):
-        bits = _bits(values if floor is None else values[values > floor])
-        for upper, histogram in fine.items():
-            histogram += np.bincount(bits[bits >> 16 == upper] & 0xFFFF, minlength=_BINS)
-    return fine
+def _between(first: float, second: float, part: float) -> float:
+    # in the order in which numpy's percentile does it, so that the last bit agrees
+    step = second - first
+    return second - step * (1 - part) if part >= 0.5 else first + step * part
 
 
-def _stripes(read: Read, size_px: tuple[int, int], nodata: float | None) -> Iterator[npt.NDArray[Any]]:
-    """Values that are measurements, whatever their place; single precision but for 8 and 16 bits."""
-    width, height = size_px
-    rows = max(1, min(height, _STRIPE_PX // width))
-    for top in range(0, height, rows):
-        values = read((0, top, width, min(top + rows, height)))
-        if np.iscomplexobj(values):
-            values = np.abs(values)
-        if values.dtype not in (np.uint8, np.uint16):
-            values = values.astype(np.float32, copy=False)
-            values = values[np.isfinite(values)]
-        values = values.ravel()
-        yield values if nodata is None else values[values != nodata]
+def _select(
+    ranks: list[int], counts: npt.NDArray[np.int64], parts: Parts, nodata: float | None, kind: np.dtype[Any]
+) -> list[float]:
+    """The values of these ranks among all that are present."""
+    prefixes, left = [], []
+    ends = np.cumsum(counts)
+    for rank in ranks:
+        digit = int(np.searchsorted(ends, rank, side="right"))
+        prefixes.append(digit)
+        left.append(rank - int(ends[digit] - counts[digit]))
+    for level in range(1, _bits(kind) // _DIGIT):
+        wanted = {prefix: np.zeros(_BINS, dtype=np.int64) for prefix in prefixes}
+        for part in parts():
+            keys, _ = _keys(part, nodata)
+            above = keys >> np.asarray(_bits(kind) - level * _DIGIT, dtype=keys.dtype)
+            for prefix, found in wanted.items():
+                found += np.bincount(_digit(keys[above == prefix], level), minlength=_BINS)
+        for i, prefix in enumerate(prefixes):
+            ends = np.cumsum(wanted[prefix])
+            digit = int(np.searchsorted(ends, left[i], side="right"))
+            left[i] -= int(ends[digit] - wanted[prefix][digit])
+            prefixes[i] = (prefix << _DIGIT) | digit
+    return [_value(key, kind) for key in prefixes]
 
 
-def _bits(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint32]:
-    """Bits of floats, turned so that they sort as the floats do."""
-    bits = np.ascontiguousarray(values + np.float32(0)).view(np.uint32)  # + 0 makes one zero of two
-    return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+def _bits(kind: np.dtype[Any]) -> int:
+    return max(_DIGIT, 8 * kind.itemsize)
 
 
-def _values(bits: npt.NDArray[np.uint32]) -> npt.NDArray[np.float32]:
-    return np.where(bits >> 31, bits ^ np.uint32(1 << 31), ~bits).view(np.float32)
+def _unsigned(kind: np.dtype[Any]) -> np.dtype[Any]:
+    return np.dtype(f"u{_bits(kind) // 8}")
+
+
+def _zero(kind: np.dtype[Any]) -> int:
+    """The key of the value zero."""
+    return 1 << (_bits(kind) - 1) if kind.kind in "if" else 0
+
+
+def _keys(part: npt.NDArray[Any], nodata: float | None) -> tuple[npt.NDArray[Any], np.dtype[Any]]:
+    """Unsigned integers in the order of the valid values, and the type of the values."""
+    values = (np.abs(part) if np.iscomplexobj(part) else part).ravel()
+    kind = values.dtype
+    if kind.kind == "f":
+        if kind.itemsize < 4:
+            values = values.astype(np.float32)
+            kind = values.dtype
+        values = values[np.isfinite(values)]
+    if nodata is not None:
+        values = values[values != nodata]
+    unsigned = _unsigned(kind)
+    if kind.kind == "f":
+        # minus zero becomes plus zero; then negative values have all bits turned, the others the first alone
+        bits = (values + kind.type(0)).view(unsigned)
+        top = np.asarray(_zero(kind), dtype=unsigned)
+        return np.where(bits & top, ~bits, bits | top), kind
+    if kind.kind == "i":
+        wide = values.astype(f"i{unsigned.itemsize}").view(unsigned)
+        return wide ^ np.asarray(_zero(kind), dtype=unsigned), kind
+    return values.astype(unsigned), kind
+
+
+def _value(key: int, kind: np.dtype[Any]) -> float:
+    unsigned = _unsigned(kind)
+    if kind.kind == "f":
+        bits = key ^ _zero(kind) if key & _zero(kind) else ~key & ((1 << _bits(kind)) - 1)
+        return float(np.asarray(bits, dtype=unsigned).view(kind))
+    return float(key - _zero(kind))
+
+
+def _digit(keys: npt.NDArray[Any], level: int) -> npt.NDArray[np.int64]:
+    """The ``level``-th 16 bits from above."""
+    shift = 8 * keys.dtype.itemsize - (level + 1) * _DIGIT
+    digits = (keys >> np.asarray(shift, dtype=keys.dtype)) & np.asarray(_BINS - 1, dtype=keys.dtype)
+    return np.asarray(digits, dtype=np.int64)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +13,7 @@ import numpy.typing as npt
 
 from osm.data.eight_bit import AUTO, AUTO_DEEP, EightBit, ReadRule
 from osm.data.images import to_gray
-from osm.data.limits import FixedRadiometry, Statistics, gather
+from osm.data.limits import find_limits
 from osm.data.patches import missing_pixels
 from osm.data.radiometry import Radiometry
 from osm.data.raster import Raster, RasterInfo
@@ -23,6 +25,7 @@ Box = tuple[int, int, int, int]
 """x1, y1, x2, y2 in pixels."""
 
 _LOOKS = 64
+_STRIPE_PX = 4 * 2**20
 """Rows that are looked at to tell whether three bands are one."""
 
 
@@ -78,8 +81,8 @@ class RasterSource:
         grey: Whether three bands become one.
         nodata: Value of missing pixels.
         zero_is_fill: Whether zeros are missing.
-        fixed: The mapping to 8 bits, with its limits.
-        radiometry: The same as it was asked for.
+        radiometry: The mapping to 8 bits.
+        limits: The values that become 0 and 255, as ``find_limits`` gives them.
     """
 
     info: RasterInfo
@@ -87,8 +90,8 @@ class RasterSource:
     grey: bool
     nodata: float | None
     zero_is_fill: bool
-    fixed: Radiometry
     radiometry: Radiometry
+    limits: tuple[float, float] = (0.0, 1.0)
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -103,7 +106,14 @@ class RasterSource:
         """
         image = self._stored(box)
         missing = missing_pixels(image, self.nodata, zero_is_fill=self.zero_is_fill)
-        return self.fixed.apply_colour(image, nodata=self.nodata), missing
+        return self.radiometry.apply_between(image, *self.limits, nodata=self.nodata), missing
+
+    def stripes(self) -> Iterator[npt.NDArray[Any]]:
+        """The stored values from top to bottom, a few million at a time."""
+        width_px, height_px = self.size_px
+        rows = max(1, _STRIPE_PX // width_px)
+        for top in range(0, height_px, rows):
+            yield self._stored((0, top, width_px, min(top + rows, height_px)))
 
     def _stored(self, box: Box) -> npt.NDArray[Any]:
         with Raster(self.info.path) as raster:
@@ -157,12 +167,29 @@ def _open(
             info.path, found=f"an image of {info.dtype}", expected="8-bit values (uint8) for none",
             mend="choose a radiometry, for example percentile:0.5,99.5",
         )  # fmt: skip
-    source = RasterSource(info, bands, grey, nodata, zero_is_fill, how, how)
+    source = RasterSource(info, bands, grey, nodata, zero_is_fill, how)
     if info.dtype == "uint8" and how.kind in ("none", "linear"):
         return source
-    seen: Statistics = gather(source._stored, source.size_px, nodata, how)
-    signed = seen.least < 0 and info.dtype.startswith(("int", "float"))
-    return replace(source, zero_is_fill=zero_is_fill and not signed, fixed=FixedRadiometry.of(how, seen))
+    negative = False
+
+    def parts() -> Iterator[npt.NDArray[Any]]:
+        nonlocal negative
+        for values in source.stripes():
+            negative = negative or _negative(values, nodata)
+            yield values
+
+    limits = find_limits(how, parts, nodata)
+    if how.kind in ("none", "linear"):  # which look at no value
+        deque(parts(), maxlen=0)
+    # zeros are measurements where there are negative values
+    return replace(source, zero_is_fill=zero_is_fill and not negative, limits=limits)
+
+
+def _negative(values: npt.NDArray[Any], nodata: float | None) -> bool:
+    if values.dtype.kind not in "if":
+        return False
+    below = (values < 0) & np.isfinite(values)
+    return bool((below if nodata is None else below & (values != nodata)).any())
 
 
 def _check_bands(info: RasterInfo, bands: tuple[int, ...], *, sar: bool) -> None:

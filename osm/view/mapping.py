@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from osm.data.limits import find_limits
 from osm.data.radiometry import Radiometry
 from osm.errors import ConfigError
 
@@ -18,15 +19,13 @@ class Mapping8:
     """What makes 8 bits of any window of one scene, the same way everywhere.
 
     Attributes:
-        radiometry: Its spelling.
-        fixed: What is applied to the values: ``none`` or ``linear``.
-        logarithm: Whether the logarithm is taken first.
+        radiometry: What is applied.
+        limits: The values that become 0 and 255, their logarithms for ``log``.
         nodata: Value of missing pixels.
     """
 
-    radiometry: str
-    fixed: Radiometry
-    logarithm: bool
+    radiometry: Radiometry
+    limits: tuple[float, float]
     nodata: float | None
 
     @classmethod
@@ -46,26 +45,16 @@ class Mapping8:
             limits: The values that become 0 and 255, if they are known; else they are taken from the sample, by the
                 rules of ``Radiometry``.
         """
-        if radiometry.kind in ("none", "linear"):
-            return cls(str(radiometry), radiometry, False, nodata)
-        low, high = _limits(radiometry, sample, nodata) if limits is None else limits
-        logarithm = radiometry.kind == "log"
-        if logarithm:
-            low, high = (float(np.log(limit)) if limit > 0 else 0.0 for limit in (low, high))
-        if not high > low:
-            # a scene of one value: what is above it is white, as ``Radiometry`` has it
-            high = float(np.nextafter(np.float32(low), np.float32(np.inf)))
-        return cls(str(radiometry), Radiometry("linear", low, high), logarithm, nodata)
+        if limits is None:
+            limits = find_limits(radiometry, lambda: [sample], nodata)
+        elif radiometry.kind == "log":
+            low, high = (float(np.log(limit)) if limit > 0 else 0.0 for limit in limits)
+            limits = low, high
+        return cls(radiometry, limits, nodata)
 
     def apply(self, window: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         """``(H, W)`` or ``(H, W, C)`` of any type to uint8 of that shape."""
-        if not self.logarithm:
-            return self.fixed.apply_colour(window, nodata=self.nodata)
-        values = np.abs(window).astype(np.float32)
-        if self.nodata is not None:
-            values[window == self.nodata] = 0
-        logs = np.log(values, out=np.full_like(values, np.nan), where=values > 0)
-        return self.fixed.apply_colour(logs)
+        return self.radiometry.apply_between(window, *self.limits, nodata=self.nodata)
 
 
 @dataclass(frozen=True)
@@ -108,21 +97,3 @@ def _stated_limits(text: str) -> tuple[float, float] | None:
     except ValueError:
         return None
     return (low, high) if np.isfinite([low, high]).all() and low < high else None
-
-
-def _limits(radiometry: Radiometry, sample: npt.NDArray[Any], nodata: float | None) -> tuple[float, float]:
-    """The values that become 0 and 255."""
-    values = np.abs(sample) if np.iscomplexobj(sample) else sample
-    values = values[np.isfinite(values)] if values.dtype.kind == "f" else values.ravel()
-    if nodata is not None:
-        values = values[values != nodata]
-    if radiometry.kind == "log" or (values.size and values.min() >= 0):
-        values = values[values > 0]
-    if not values.size:
-        return 0.0, 1.0
-    if radiometry.kind == "max":
-        return 0.0, float(values.max())
-    if radiometry.kind == "minmax":
-        return float(values.min()), float(values.max())
-    low, high = (float(limit) for limit in np.percentile(values, (radiometry.low, radiometry.high)))
-    return low, high

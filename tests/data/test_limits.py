@@ -1,55 +1,65 @@
-"""The limits of a scene by stripes are those of the whole image."""
+"""Limits found part by part are those of the whole image."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from osm.data import limits
-from osm.data.limits import FixedRadiometry, gather
+from osm.data.limits import find_limits
 from osm.data.radiometry import Radiometry
 
-
-def _images() -> dict[str, np.ndarray[Any, Any]]:
-    drawing = np.random.default_rng(0)
-    positive = drawing.exponential(300, (90, 70)).astype(np.float32)
-    positive[:20, :20] = 0
-    broken = positive.copy()
-    broken[30, 5:9] = [np.nan, np.inf, -np.inf, 1e-40]
-    return {
-        "uint8": drawing.integers(0, 200, (90, 70), dtype=np.uint8),
-        "uint16": (positive * 3).astype(np.uint16),
-        "int16": drawing.integers(-300, 3000, (90, 70)).astype(np.int16),
-        "decibels": (10 * np.log10(positive + 0.01)).astype(np.float32),
-        "amplitude": positive,
-        "broken": broken,
-        "complex": (positive * np.exp(1j)).astype(np.complex64),
-        "empty": np.zeros((90, 70), np.float32),
-        "colour": drawing.integers(0, 4000, (90, 70, 3), dtype=np.uint16),
-    }
+HOWS = ("percentile:0.5,99.5", "percentile:0,100", "percentile:20,21", "log:1,99", "max", "minmax", "linear:3,900")
+TYPES = ("uint8", "uint16", "int16", "int32", "float32", "float64", "complex64")
 
 
-@pytest.mark.parametrize(
-    "kind", ["percentile:0.5,99.5", "percentile:2,80", "log:1,99", "minmax", "max", "linear:3,500"]
-)
-@pytest.mark.parametrize("name", _images())
-@pytest.mark.parametrize("nodata", [None, 17.0])
-def test_windows_become_what_the_whole_image_becomes(
-    monkeypatch: pytest.MonkeyPatch, kind: str, name: str, nodata: float | None
-) -> None:
-    monkeypatch.setattr(limits, "_STRIPE_PX", 1000)
-    image = _images()[name]
-    how = Radiometry.parse(kind)
-    whole = how.apply_colour(image, nodata=nodata)
+def draw(rng: np.random.Generator, dtype: str) -> np.ndarray:
+    image = rng.gamma(1.0, 60.0, (60, 45))
+    image[: rng.integers(0, 30)] = 0
+    if dtype == "complex64":
+        return (image * np.exp(1j * rng.uniform(0, 7, image.shape))).astype(dtype)
+    if dtype == "uint8":
+        image = image.clip(0, 255)
+    if dtype.startswith(("int", "float")) and rng.random() < 0.5:
+        image = 10 * np.log10(image + 1e-3)  # decibels
+    if dtype.startswith("float") and rng.random() < 0.5:
+        image[:, :5] = rng.choice([np.nan, np.inf, -np.inf, -9999, -0.0])
+    return image.astype(dtype)
 
-    def read(box: tuple[int, int, int, int]) -> np.ndarray[Any, Any]:
-        return image[box[1] : box[3], box[0] : box[2]]
 
-    fixed = FixedRadiometry.of(how, gather(read, (70, 90), nodata, how))
-    part = fixed.apply_colour(image[10:50, 5:60], nodata=nodata)
-    # single against double precision: one grey level at most, seldom
-    off = np.abs(part.astype(int) - whole[10:50, 5:60])
-    assert off.max() <= 1
-    assert (off > 0).mean() < 0.01
+@pytest.mark.parametrize("dtype", TYPES)
+@settings(max_examples=25, deadline=None)
+@example(seed=33167, how="percentile:20,21")
+@given(seed=st.integers(0, 2**32 - 1), how=st.sampled_from(HOWS))
+def test_parts_give_the_limits_and_the_pixels_of_the_whole(dtype: str, seed: int, how: str) -> None:
+    rng = np.random.default_rng(seed)
+    image, rule = draw(rng, dtype), Radiometry.parse(how)
+    nodata = rng.choice([None, 0.0, -9999.0])
+
+    def parts():
+        for row in range(0, 60, 17):
+            yield image[row : row + 17]
+
+    low, high = find_limits(rule, parts, nodata)
+    whole = rule.apply(image, nodata=nodata)
+    mapped = np.concatenate([rule.apply_between(part, low, high, nodata=nodata) for part in parts()])
+    np.testing.assert_array_equal(mapped, whole)
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint16), np.full((4, 4), np.nan, np.float32)])
+def test_nothing_valid_has_limits_all_the_same(image: np.ndarray) -> None:
+    assert find_limits(Radiometry("percentile", 0.5, 99.5), lambda: [image]) == (0.0, 1.0)
+
+
+def test_memory_does_not_grow_with_the_scene() -> None:
+    import tracemalloc
+
+    part = np.random.default_rng(0).gamma(1, 60, (64, 512)).astype(np.float32)
+    peaks = []
+    for count in (4, 40):
+        tracemalloc.start()
+        find_limits(Radiometry("percentile", 0.5, 99.5), lambda count=count: (part for _ in range(count)))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osm.errors import DataError
@@ -83,6 +83,7 @@ images = st.fixed_dictionaries({}, optional=dict.fromkeys(("id", "file_name", "w
 boxes = st.fixed_dictionaries({}, optional=dict.fromkeys(("image_id", "bbox", "score", "iscrowd"), values))
 
 
+@settings(deadline=None)
 @given(images, boxes, st.booleans())
 def test_whatever_is_in_it_it_is_read_or_named(tmp_path_factory, image, box, whole):
     # half of the time the image is sound, so that the annotation is looked at

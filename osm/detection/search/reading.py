@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from osm.data.limits import find_limits
 from osm.data.radiometry import Radiometry
 from osm.data.raster import Raster, RasterInfo
 from osm.data.tiling import Ints
-from osm.detection.search.levels import find_limits
 from osm.errors import DataError
 
 #: Parts in which the levels are looked for: low and wide, so that the rows of a striped file stay in GDAL's cache.
