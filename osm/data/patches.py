@@ -88,49 +88,6 @@ def sticking_out(width_px: int, height_px: int, rule: CutRule) -> int:
     return _steps(height_px, size_px, stride_px) * _steps(width_px, size_px, stride_px) - inside
 
 
-def cut(sar: Bytes, optical: Bytes, missing: Mask, rule: CutRule) -> tuple[list[tuple[int, int]], dict[str, int]]:
-    """Choose the patches of one scene pair.
-
-    Args:
-        sar: ``(H, W)``.
-        optical: ``(H, W, 3)``.
-        missing: ``(H, W)``, true where either image has no measurement.
-        rule: How to cut.
-
-    Returns:
-        Row and column of the upper left pixel of each patch that is kept, row by row; and how many were
-        dropped for each of ``REASONS``.
-    """
-    height_px, width_px = sar.shape
-    size_px, stride_px = rule.size_px, rule.stride_px
-    rows = range(0, height_px - size_px + 1, stride_px)
-    columns = range(0, width_px - size_px + 1, stride_px)
-    dropped = dict.fromkeys(REASONS, 0)
-    dropped["border"] = sticking_out(width_px, height_px, rule)
-    kept = []
-    for row in rows:
-        for column in columns:
-            part = (slice(row, row + size_px), slice(column, column + size_px))
-            reason = _reason(sar[part], optical[part], missing[part], rule)
-            if reason is None:
-                kept.append((row, column))
-            else:
-                dropped[reason] += 1
-    return kept, dropped
-
-
 def _steps(length_px: int, size_px: int, stride_px: int) -> int:
     """How many patches it would take to cover a length, the last one sticking out."""
     return -(-max(length_px - size_px, 0) // stride_px) + 1
-
-
-def _reason(sar: Bytes, optical: Bytes, missing: Mask, rule: CutRule) -> str | None:
-    if missing.mean() > rule.max_missing:
-        return "no-data"
-    if rule.keep_constant:
-        return None
-    if (sar == sar[0, 0]).all():
-        return "constant SAR"
-    if (optical == optical[0, 0]).all():
-        return "constant optical"
-    return None

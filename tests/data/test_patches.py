@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osm.data.patches import CutRule, cut, missing_pixels
+from osm.data.patch_blocks import patch_blocks
+from osm.data.patches import REASONS, CutRule, missing_pixels, sticking_out
+from osm.data.screening.scores import judge, measure
 from osm.errors import ConfigError
 
 DRAWING = np.random.default_rng(0)
@@ -15,6 +17,23 @@ def _scene(height_px: int, width_px: int) -> tuple[np.ndarray, np.ndarray, np.nd
     sar = DRAWING.integers(1, 255, (height_px, width_px), dtype=np.uint8)
     optical = DRAWING.integers(1, 255, (height_px, width_px, 3), dtype=np.uint8)
     return sar, optical, np.zeros((height_px, width_px), dtype=bool)
+
+
+def cut(sar, optical, missing, rule):
+    """The patches that are kept, and how many are dropped by reason, as ``osm.data.cutting`` decides it."""
+    height_px, width_px = sar.shape
+    dropped = dict.fromkeys(REASONS, 0) | {"border": sticking_out(width_px, height_px, rule)}
+    kept = []
+    places = [place for block in patch_blocks(0, (0, 0, width_px, height_px), rule) for place in block.places]
+    for row, column in places:
+        part = (slice(row, row + rule.size_px), slice(column, column + rule.size_px))
+        scores = measure(sar[part], optical[part], missing[part], texture=False)
+        reason = judge(scores, None, max_missing=rule.max_missing, keep_constant=rule.keep_constant)
+        if reason:
+            dropped[reason] += 1
+        else:
+            kept.append((row, column))
+    return kept, dropped
 
 
 def test_known_answer() -> None:
