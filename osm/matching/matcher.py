@@ -20,6 +20,7 @@ from osm.matching.network import BridgeNetwork, Verdict
 from osm.matching.preprocess import PairPreprocessor
 from osm.transfer.card import Card
 from osm.transfer.export import export_tensors, read_export, tensors_sha256
+from osm.transfer.load import fill
 
 Bytes = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.float32]
@@ -121,15 +122,15 @@ class Matcher:
             branches = nn.ModuleDict(
                 {name: Branch(card.architecture, contract.dimensions, contract.head_norm) for name in MODALITIES}
             )
-        try:
-            branches.load_state_dict(tensors, assign=True)
-        except RuntimeError as error:
-            raise WeightsError(
-                path,
-                found=f"tensors that do not fit its card ({' '.join(str(error).split())[:160]})",
-                expected=f"two branches of {card.architecture}",
-                mend="pretrain again with this version",
-            ) from error
+        fill(
+            branches,
+            tensors,
+            path,
+            of="its card",
+            expected=f"two branches of {card.architecture}",
+            mend="pretrain again with this version",
+            assign=True,
+        )
         branches.requires_grad_(False)
         return cls(branches, card, contract, tensors_sha256(tensors), device)
 

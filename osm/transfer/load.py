@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,37 @@ def load_backbone(
         stages=stages_of(backbone, set(found)),
         contract=contract,
     )
+
+
+def fill(
+    network: nn.Module,
+    tensors: Mapping[str, torch.Tensor],
+    where: str | Path,
+    *,
+    of: str,
+    expected: str,
+    mend: str,
+    assign: bool = False,
+) -> None:
+    """Fill a network from what was read of a file; nothing may be missing, left over or of another shape.
+
+    Args:
+        network: Changed in place.
+        tensors: By the names of its state.
+        where: The file, for the message.
+        of: What they must fit, for the message: "the recipe", "its card".
+        expected: What should have been there.
+        mend: What to do.
+        assign: Whether the tensors become those of the network, in place of being copied.
+
+    Raises:
+        WeightsError: Something is.
+    """
+    try:
+        network.load_state_dict(tensors, strict=True, assign=assign)
+    except RuntimeError as error:
+        found = f"tensors that do not fit {of} ({' '.join(str(error).split())[:200]})"
+        raise WeightsError(where, found=found, expected=expected, mend=mend) from error
 
 
 def certify_random(

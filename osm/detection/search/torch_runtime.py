@@ -20,6 +20,7 @@ from osm.detection.finetune import RECIPE_KEY
 from osm.detection.recipe import Recipe, recipe_from_settings
 from osm.errors import WeightsError
 from osm.transfer.export import read_safetensors, require_digest
+from osm.transfer.load import fill
 
 if TYPE_CHECKING:
     from osm.detection.engines import Detector
@@ -57,15 +58,14 @@ def load_detector(path: str | Path) -> tuple[Detector, Recipe]:
     detector, _ = engine.build(recipe, seed=0, weights=None, min_coverage=1.0)
     # ultralytics' detector saves its network alone
     network = getattr(detector, "network", detector)
-    try:
-        network.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
-        raise WeightsError(
-            path,
-            found=f"tensors that do not fit the recipe ({' '.join(str(error).split())[:160]})",
-            expected=f"those of {recipe.detector}",
-            mend="train it again with this version",
-        ) from error
+    fill(
+        network,
+        tensors,
+        path,
+        of="the recipe",
+        expected=f"those of {recipe.detector}",
+        mend="train it again with this version",
+    )
     detector.eval()
     return detector, recipe
 

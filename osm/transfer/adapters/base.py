@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from osm.errors import ConfigError, EnvironmentProblem, WeightsError
+from osm.errors import ConfigError, EnvironmentProblem
 
 if TYPE_CHECKING:
     import torch
@@ -126,12 +126,7 @@ def load_strict(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
     Raises:
         WeightsError: Something is.
     """
-    try:
-        model.load_state_dict(dict(tensors), strict=True)
-    except RuntimeError as error:
-        raise WeightsError(
-            type(model).__name__,
-            found=f"tensors that do not fit it ({' '.join(str(error).split())[:300]})",
-            expected="every tensor of it and no other",
-            mend="report this as a defect of the adapter",
-        ) from error
+    from osm.transfer.load import fill
+
+    mend = "report this as a defect of the adapter"
+    fill(model, tensors, type(model).__name__, of="it", expected="every tensor of it and no other", mend=mend)
