@@ -125,7 +125,8 @@ class WorkDir:
             self._compare(record)
         self.path.mkdir(parents=True, exist_ok=True)
         clear_torn(self.path, [path.name for path in (*self._made(), self.sums, self.path / "last_checkpoint")])
-        for torn in self.path.glob(".epoch_*.pth"):  # of a checkpoint whose final name is not known
+        # of checkpoints and pictures, whose final names are not known
+        for torn in (*self.path.glob(".epoch_*.pth"), *self.figures.glob(".*.png")):
             torn.unlink()
         write_json(self.record, {"format": FORMAT, **record})
 

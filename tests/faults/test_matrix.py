@@ -43,7 +43,7 @@ def goes_on(bench: Bench, case: Case, tmp_path: Path) -> str:
     after = kept(case)
     assert {path: at for path, at in after.items() if path in before and at != before[path]} == {}, "done twice"
     assert broken_files(case.out) == []
-    assert leftovers(case) == []
+    assert leftovers(case) == [], "what a stopped run left is still there"
     return "goes on" if before else "begins anew"
 
 

@@ -70,3 +70,16 @@ def test_a_finished_run_is_not_overwritten_unless_asked(work):
     assert not any(path.exists() for path in (work.metrics, *outcome))
     assert not list(work.path.glob("epoch_*"))
     assert mine.read_text() == "mine"
+
+
+def test_what_a_killed_run_was_writing_is_cleared_away(tmp_path):
+    work = WorkDir(tmp_path)
+    work.figures.mkdir()
+    torn = [".metrics.a1b2c3d4.json", ".epoch_3.a1b2c3d4.pth", "figures/.examples.a1b2c3d4.png", ".tmpAbC123"]
+    kept = ["epoch_2.pth", "figures/curve.png", ".mine.json"]
+    for name in torn + kept:
+        (tmp_path / name).write_bytes(b"x")
+    work.prepare({}, resume=False, overwrite=True)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    # what --overwrite discards is gone too
+    assert left == {".mine.json", "run.json"}
