@@ -53,11 +53,12 @@ def is_finished(cell: Cell, fingerprint: str, folder: Path) -> bool:
 
     Raises:
         ConfigError: It holds another.
+        DataError: Its record is damaged.
     """
     path = folder / CELL
     if not path.is_file():
         return False
-    found = read_json(path).get("fingerprint")
+    found = _record(path).get("fingerprint")
     if found != fingerprint:
         lines = _how_it_differs(cell, folder)
         named = f" ({', '.join(line.strip().partition(':')[0] for line in lines[1:4])})" if lines[1:] else ""
@@ -69,6 +70,21 @@ def is_finished(cell: Cell, fingerprint: str, folder: Path) -> bool:
             details="\n".join(lines),
         )
     return True
+
+
+def _record(path: Path) -> dict[str, Any]:
+    try:
+        found = read_json(path)
+        if not isinstance(found, dict):
+            raise DataError(path, found="no JSON object", expected="one", mend="")
+    except DataError as error:
+        raise DataError(
+            path,
+            found=error.found,
+            expected="the record of a finished cell",
+            mend=f"delete {path.parent} and run the same command again: only this cell is made anew",
+        ) from error
+    return found
 
 
 def _how_it_differs(cell: Cell, folder: Path) -> list[str]:

@@ -203,3 +203,17 @@ def test_a_lost_process_costs_its_cell_and_the_next_run_finishes_the_rest(finish
     # whichever process ran a cell, and however often it was begun
     figures = {cell.arm: cell.scene for cell in before.cells}
     assert {cell.arm: cell.scene for cell in study.cells} == figures
+
+
+def test_a_cell_whose_record_was_cut_short_says_how_it_is_made_again(finished, scenes_root, tmp_path):
+    plan, folder, _ = finished
+    work = tmp_path / "work"
+    shutil.copytree(folder / "work", work)
+    record = work / "cells/yolov3_darknet-narrow/osm/seed0/cell.json"
+    whole = record.read_bytes()
+    for half in (whole[: len(whole) // 2], b"[]"):
+        record.write_bytes(half)
+        with pytest.raises(
+            DataError, match=rf"cell\.json: found .*delete {record.parent} and run the same command again"
+        ):
+            run_plan(plan, data_root=scenes_root, work_dir=work)

@@ -149,7 +149,7 @@ def make_case(name: str, inputs: Path, out: Path) -> Case:
     if name == "finetune":
         first = "finetune configs/detect/demo_yolov3_narrow.py --init osm:{inputs}/sar.safetensors"
         first += " --data-root {inputs}/scenes --work-dir {out}"
-        return case(first, "--resume", _finetuned, "checkpoints/epoch_*.pth").with_more(*_set(_FINETUNE))
+        return case(first, "--resume", _finetuned, "checkpoints/*/epoch_*.pth").with_more(*_set(_FINETUNE))
     if name == "compare":
         first = "compare {inputs}/study.py --arm osm={inputs}/sar.safetensors --data-root {inputs}/scenes"
         return case(first + " --work-dir {out}", "", _compared, "cells/**/cell.json")

@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,16 +56,18 @@ class Running:
 
     def workers(self) -> list[psutil.Process]:
         """Processes that it started, those of Python that only keep the books left out."""
-        try:
-            children = self.process.children(recursive=True)
-            return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
-        except psutil.NoSuchProcess:
-            return []
+        found = []
+        with suppress(psutil.NoSuchProcess):  # it has ended, and its own children with it
+            for child in self.process.children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    if child.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(child.cmdline()):
+                        found.append(child)
+        return found
 
     def kill_and_end(self, number: int) -> Ended:
         """Send it, and nobody else, a signal, and wait for its end; its workers may take longer."""
         self._known = self.workers()
-        os.kill(self.process.pid, number)
+        os.kill(self.process.pid, number)  # nothing to one that has ended and was not waited for
         return self._end()
 
     def wait_for_workers(self) -> None:

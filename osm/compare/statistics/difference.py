@@ -57,11 +57,6 @@ class Difference:
         """Whether the corrected p-value (or, before correction, the plain one) is at most 0.05."""
         return (self.p if self.p_holm is None else self.p_holm) <= 1 - CONFIDENCE + 1e-12
 
-    @property
-    def seeds_counted(self) -> bool:
-        """Whether the interval speaks of training runs to come, or (one seed) of the two detectors at hand alone."""
-        return self.spread.n_seeds > 1
-
 
 def interval(deltas: Floats, draws: Floats, scenes: int, rng: np.random.Generator) -> tuple[float, float, Spread]:
     """95 % confidence interval by the paired hierarchical bootstrap: seeds, then scenes.
