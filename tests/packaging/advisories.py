@@ -31,7 +31,7 @@ class Advisory:
 
 ADVISORIES = (
     Advisory(
-        "torch", "CVE-2025-32434", "2.6", "`torch.load(weights_only=True)` can run code", "`.pth` files; least torch: 2.6"
+        "torch", "CVE-2025-32434", "2.6", "`torch.load(weights_only=True)` can run code", "`.pth` files; torch>=2.6"
     ),
     Advisory(
         "torch", "CVE-2026-24747", "2.10", "the same call can be made to corrupt memory",
