@@ -49,8 +49,12 @@ class Place:
 
 
 def has_place(info: RasterInfo) -> bool:
-    """Whether a file says where on the ground it lies."""
-    return info.crs_wkt is not None and (info.transform is not None or len(info.gcps) > 0)
+    """Whether a file says where on the ground it lies; control points in one line do not."""
+    return info.crs_wkt is not None and (info.transform is not None or _spread(info.gcps))
+
+
+def _spread(gcps: Points) -> bool:
+    return len(gcps) > 0 and bool(np.linalg.matrix_rank(gcps[:, :2] - gcps[0, :2]) == 2)
 
 
 def open_place(info: RasterInfo) -> Place | None:
@@ -60,7 +64,7 @@ def open_place(info: RasterInfo) -> Place | None:
         DataError: Its coordinate system does not lead to longitude and latitude, or its ground control points pin
             nothing down.
     """
-    if info.crs_wkt is None or not has_place(info):
+    if info.crs_wkt is None or (info.transform is None and not len(info.gcps)):
         return None
     if info.transform is None:
         to_ground(info, np.zeros((1, 2)))  # says here, and not at the first box, that it cannot
@@ -184,8 +188,7 @@ def _pinned(info: RasterInfo) -> Iterator[Any]:
     from rasterio.transform import GCPTransformer
 
     problem = f"{len(info.gcps)} ground control points that pin nothing down"
-    apart = info.gcps[:, :2] - info.gcps[0, :2]
-    if np.linalg.matrix_rank(apart) < 2:
+    if not _spread(info.gcps):
         raise nowhere(info.path, f"{problem}: they lie in one line")
     pinned = [GroundControlPoint(row=row, col=column, x=x, y=y) for column, row, x, y in info.gcps.tolist()]
     try:

@@ -25,8 +25,9 @@ Box = tuple[int, int, int, int]
 """x1, y1, x2, y2 in pixels."""
 
 _LOOKS = 64
-_STRIPE_PX = 4 * 2**20
 """Rows that are looked at to tell whether three bands are one."""
+_STRIPE_PX = 4 * 2**20
+"""Pixels that are read at a time where the limits of a scene are looked for."""
 
 
 class Source(Protocol):

@@ -45,7 +45,7 @@ class Mapping8:
             limits: The values that become 0 and 255, if they are known; else they are taken from the sample, by the
                 rules of ``Radiometry``.
         """
-        if limits is None:
+        if limits is None or radiometry.kind == "linear":  # which states its own, and not rounded as a record does
             limits = find_limits(radiometry, lambda: [sample], nodata)
         elif radiometry.kind == "log":
             low, high = (float(np.log(limit)) if limit > 0 else 0.0 for limit in limits)

@@ -68,6 +68,7 @@ def test_control_points_in_one_line_pin_nothing_down(points):
     for act in (open_place, lambda info: to_pixels(info, np.zeros((1, 2)))):
         with pytest.raises(DataError, match=rf"{len(points)} ground control points that pin nothing down: .* one line"):
             act(header(gcps=points))
+    assert not has_place(header(gcps=points))
 
 
 def test_what_states_no_place_has_none():

@@ -70,3 +70,11 @@ def test_limits_that_are_known_are_used_whatever_the_sample(spelling):
     low, high = np.percentile(scene, (2, 98)) if spelling != "max" else (0, scene.max())
     window = Mapping8.of(how, scene[:1, :1], None, (float(low), float(high))).apply(scene)
     assert np.abs(window.astype(int) - how.apply(scene)).max() <= 1
+
+
+def test_linear_states_its_limits_itself():
+    """A record rounds what it says of them."""
+    how = Radiometry.parse("linear:1234567,1234577")
+    scene = np.arange(1234567.0, 1234578.0)[None]
+    shown = Mapping8.of(how, scene, None, (1.23457e6, 1.23458e6)).apply(scene)
+    np.testing.assert_array_equal(shown, how.apply(scene))

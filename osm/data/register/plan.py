@@ -295,7 +295,8 @@ def _no_place(pair: ScenePair, sar: RasterInfo, problem: DataError | None) -> Da
     if problem is not None:
         return DataError(problem.where, found=problem.found, expected=problem.expected, mend=f"{problem.mend}; {more}")
     return DataError(
-        lacking, found="no place on the ground (no CRS with a transform or control points)",
+        lacking,
+        found="no place on the ground (no CRS with a transform, or with control points that are not in one line)",
         expected="a georeferenced scene", mend=more.removeprefix("or "),
     )  # fmt: skip
 

@@ -10,8 +10,10 @@ import pytest
 
 from osm.data.build_pairs import build_pairs
 from osm.data.pairs import read_pairs
+from osm.data.partners import ScenePair
 from osm.data.raster import Raster, RasterInfo
 from osm.data.register.georeference import georeference, pixel_m
+from osm.data.register.plan import AlignRule, prepare
 from osm.errors import DataError
 
 rasterio = pytest.importorskip("rasterio", reason="the extra geo is not installed")
@@ -88,6 +90,27 @@ def test_control_points_do_for_a_transform(write: Write, tmp_path: Path) -> None
     optical = _info(write("b.tif", np.ones((80, 100), np.uint8), "EPSG:4326", 12.99, 52.02, 0.002))
     found = georeference(_info(tmp_path / "a.tif"), optical)(np.array([[0.0, 0.0], [60, 30]]))
     np.testing.assert_allclose(found, [[5, 10], [35, 25]], atol=1e-3)
+
+
+@pytest.mark.parametrize("columns", [[0], [0, 50], [0, 50, 100]])
+def test_tie_points_do_where_control_points_pin_nothing_down(write: Write, tmp_path: Path, columns: list[int]) -> None:
+    point = rasterio.control.GroundControlPoint
+    gcps = [point(0, col, x=13 + col / 1000, y=52) for col in columns]
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", width=100, height=80, count=1, dtype="uint8") as file:
+        file.gcps = (gcps, rasterio.CRS.from_epsg(4326))
+    optical = write("b.tif", np.ones((80, 100, 3), np.uint8), "EPSG:4326", 12.99, 52.02, 0.002)
+    pair = ScenePair("a", tmp_path / "a.tif", optical)
+    corners = [(5, 5), (95, 5), (95, 75), (5, 75), (50, 40)]
+    rows = [f"{x},{y},{x + 1},{y + 2}" for x, y in corners]
+    ties = tmp_path / "ties.csv"
+    ties.write_text("\n".join(["sar_col,sar_row,opt_col,opt_row", *rows]) + "\n")
+    found = prepare(pair, AlignRule(), ties)
+    assert (found.method, found.sar_m) == ("tie points", None)
+    assert found.regions[0].transform is not None
+    np.testing.assert_allclose(found.regions[0].transform(np.array([[20.0, 30.0]])), [[21, 32]], atol=1e-6)
+    assert prepare(pair, AlignRule(method="estimate"), None).method == "estimate"
+    with pytest.raises(DataError, match=r"no place on the ground .* in one line"):
+        prepare(pair, AlignRule(method="georeference"), None)
 
 
 def test_georeferenced_pairs_need_no_tie_points(write: Write, tmp_path: Path) -> None:
