@@ -22,12 +22,16 @@ _RUST = re.compile(r"\(os error (\d+)\)")
 
 
 def outage(error: Exception) -> OSMError | None:
-    """The error that a user can mend behind one that a library raised, by it or by what it came from; else None."""
+    """The error that a user can mend behind one that a library raised, by it or by what it was raised from; else None.
+
+    What merely went before is no cause: a cache that is not there yet is met and passed over in many places, and a
+    defect that comes after it stays a defect.
+    """
     seen: BaseException | None = error
     while seen is not None:
         if (found := _of_memory(seen) or _of_worker(seen) or _of_system(seen)) is not None:
             return found
-        seen = seen.__cause__ or seen.__context__
+        seen = seen.__cause__
     return None
 
 

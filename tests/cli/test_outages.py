@@ -101,6 +101,15 @@ def test_it_is_found_behind_what_was_made_of_it():
     assert outage(error).where == "x.png"
 
 
+def test_a_defect_after_something_that_was_passed_over_is_none(tmp_path):
+    try:
+        (tmp_path / "cache.json").read_text()
+    except FileNotFoundError:
+        error = caught(lambda: {}["a defect"])
+    assert isinstance(error.__context__, FileNotFoundError)
+    assert outage(error) is None
+
+
 @pytest.mark.parametrize("error", [KeyError("a"), RuntimeError("shapes differ"), ValueError("no"), OSError("other")])
 def test_a_defect_is_none(error):
     assert outage(error) is None
