@@ -52,7 +52,7 @@ def finetune(
     from osm.detection.arms import parse_init
     from osm.detection.engines import notices
     from osm.detection.finetune import finetune as run
-    from osm.detection.finetune import prepare
+    from osm.detection.finetune import is_done, prepare
     from osm.detection.recipe import load_recipe
     from osm.files import exclusive
     from osm.matching.launch import is_first
@@ -65,8 +65,13 @@ def finetune(
     folder = work_dir or Path("work_dirs") / f"{config.stem}_{start.kind}_seed{seed}"
     first = is_first(launcher)
     with exclusive(folder) if first else nullcontext():
-        if first and not prepare(folder, resume=resume, overwrite=overwrite):
-            typer.echo(f"the run in {folder} was finished before; nothing to do")
+        if first:
+            todo = prepare(folder, resume=resume, overwrite=overwrite)
+        else:
+            todo = overwrite or not is_done(folder, resume=resume)
+        if not todo:  # for all processes alike: one that went on alone would wait for the others
+            if first:
+                typer.echo(f"the run in {folder} was finished before; nothing to do")
             return
         with progress_bar() as step:
             result = run(

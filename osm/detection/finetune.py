@@ -114,6 +114,11 @@ def read_validation(recipe: Recipe, data_root: Path, cache: Path | None = None) 
     return validation_scenes(train, data.validation_fraction)[1]
 
 
+def is_done(work_dir: Path, *, resume: bool) -> bool:
+    """Whether a finished run is to be resumed, so that nothing is left to do."""
+    return resume and (work_dir / METRICS).is_file()
+
+
 def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> bool:
     """Make a folder ready for one run.
 
@@ -129,7 +134,7 @@ def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> bool:
         for name in (METRICS, *PROOFS, WEIGHTS, SUMS):
             (work_dir / name).unlink(missing_ok=True)
         shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
-    elif (work_dir / METRICS).is_file() and resume:
+    elif is_done(work_dir, resume=resume):
         _tidy(work_dir)
         return False
     elif (work_dir / METRICS).is_file():
