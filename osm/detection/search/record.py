@@ -88,9 +88,10 @@ def read_record(folder: Path, scene: SceneFile) -> dict[str, Any] | None:
 
 
 def files_there(folder: Path, record: dict[str, Any]) -> bool:
-    """Whether the files of a record are there still, and none was cut short."""
-    return all(
-        (folder / name).is_file() and (folder / name).stat().st_size == size for name, size in record["files"].items()
+    """Whether the files of a record are there still, and none was cut short; earlier versions wrote no sizes."""
+    sizes = record["files"]
+    return isinstance(sizes, dict) and all(
+        (folder / name).is_file() and (folder / name).stat().st_size == size for name, size in sizes.items()
     )
 
 

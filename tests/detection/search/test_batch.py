@@ -18,6 +18,7 @@ from osm.detection.search.into_file import run_into_file
 from osm.detection.search.order import Order, Run
 from osm.detection.search.search import SearchSettings
 from osm.errors import ConfigError, DataError
+from osm.files import write_sealed
 from tests.detection.search.scenes import UTM, SeeingRuntime, paint, ships_in, write
 
 
@@ -101,6 +102,15 @@ def test_an_output_that_was_cut_short_is_made_again(folder, tmp_path, opened) ->
     (out / "a.geojson").write_bytes(whole[: len(whole) // 2])
     assert run_batch(ORDER, scenes, out)[0].state == "searched"
     assert (out / "a.geojson").read_bytes() == whole
+    assert run_batch(ORDER, scenes, out)[0].state == "done"
+
+
+def test_a_scene_of_a_version_that_wrote_no_sizes_is_searched_again(folder, tmp_path, opened) -> None:
+    scenes, out = gather_scenes([folder / "a.tif"]), tmp_path / "out"
+    run_batch(ORDER, scenes, out)
+    record = json.loads((out / "a.detect.json").read_text())
+    write_sealed(out / "a.detect.json", {**record, "files": list(record["files"])})
+    assert run_batch(ORDER, scenes, out)[0].state == "searched"
     assert run_batch(ORDER, scenes, out)[0].state == "done"
 
 
