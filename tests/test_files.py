@@ -131,17 +131,19 @@ def test_a_worker_does_not_keep_the_lock_of_a_killed_process(tmp_path):
 
 
 def test_a_child_that_leaves_the_block_does_not_end_the_lock(tmp_path):
-    with exclusive(tmp_path):
-        child = os.fork()
+    child = None
+    try:
+        with exclusive(tmp_path):
+            child = os.fork()
+            if not child:
+                raise SystemExit  # out of the block, as its parent would leave it
+            assert os.waitpid(child, 0)[1] == 0
+            with pytest.raises(InUseError), exclusive(tmp_path):
+                pass
+    except BaseException as error:
         if not child:
-            # the child leaves by the same way as its parent would
-            try:
-                raise SystemExit
-            finally:
-                os._exit(0)
-        os.waitpid(child, 0)
-        with pytest.raises(InUseError), exclusive(tmp_path):
-            pass
+            os._exit(0 if isinstance(error, SystemExit) else 1)
+        raise
 
 
 def test_what_a_killed_process_was_writing_is_cleared_away_and_nothing_else(tmp_path):
