@@ -75,16 +75,17 @@ def is_finished(cell: Cell, fingerprint: str, folder: Path) -> bool:
 def _record(path: Path) -> dict[str, Any]:
     try:
         found = read_json(path)
-        if not isinstance(found, dict):
-            raise DataError(path, found="no JSON object", expected="one", mend="")
+        damage = "" if isinstance(found, dict) else "no JSON object"
     except DataError as error:
+        damage = error.found
+    if damage:
         raise DataError(
             path,
-            found=error.found,
+            found=damage,
             expected="the record of a finished cell",
             mend=f"delete {path.parent} and run the same command again: only this cell is made anew",
-        ) from error
-    return found
+        )
+    return dict(found)
 
 
 def _how_it_differs(cell: Cell, folder: Path) -> list[str]:

@@ -180,7 +180,7 @@ def _open(
             yield values
 
     limits = find_limits(how, parts, nodata)
-    if how.kind in ("none", "linear"):  # which look at no value
+    if how.kind == "linear":  # which looks at no value
         deque(parts(), maxlen=0)
     # zeros are measurements where there are negative values
     return replace(source, zero_is_fill=zero_is_fill and not negative, limits=limits)
