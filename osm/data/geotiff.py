@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ class GeoTags:
     Args:
         transform: ``(2, 3)``: ground x, y of continuous pixel column, row (edges, not centres).
         epsg: EPSG number of the coordinate system.
-        nodata: Value of missing pixels (GDAL's tag).
+        nodata: Value of missing pixels (GDAL's tag), if a pixel can have it.
     """
 
     transform: npt.NDArray[np.float64] | None = None
@@ -42,7 +43,9 @@ def read_geotags(path: Path) -> GeoTags:
     with open_tiff(path) as tiff:
         if tiff is None:
             return GeoTags()
-        tags = {code: tag.value for code in _CODES if (tag := tiff.pages.first.tags.get(code)) is not None}
+        page = tiff.pages.first
+        tags = {code: tag.value for code in _CODES if (tag := page.tags.get(code)) is not None}
+        dtype = page.dtype
     try:
         keys = tags.get(_GEO_KEYS, ())
         # a directory of shorts: four of header, then (key, place of the value, count, value) each
@@ -50,7 +53,8 @@ def read_geotags(path: Path) -> GeoTags:
         transform = _transform(tags, is_point=stated.get(_RASTER_TYPE) == _PIXEL_IS_POINT)
         epsg = stated.get(_PROJECTED_CRS, stated.get(_GEOGRAPHIC_CRS))
         text = str(tags.get(_GDAL_NODATA, "")).strip("\0 ")
-        return GeoTags(transform, None if epsg == _USER_DEFINED else epsg, float(text) if text else None)
+        nodata = possible(float(text), dtype) if text else None
+        return GeoTags(transform, None if epsg == _USER_DEFINED else epsg, nodata)
     except (ValueError, TypeError, IndexError) as error:
         raise DataError(
             path,
@@ -58,6 +62,14 @@ def read_geotags(path: Path) -> GeoTags:
             expected="tags as in the GeoTIFF standard",
             mend="write the file again, for example with gdal_translate",
         ) from error
+
+
+def possible(nodata: float, dtype: np.dtype[Any] | None) -> float | None:
+    """A stated value of missing pixels; None where no pixel of this type can have it, so that it states nothing."""
+    if dtype is None or dtype.kind not in "biu":
+        return nodata
+    least, most = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return nodata if nodata.is_integer() and least <= nodata <= most else None
 
 
 def offset_px(first: GeoTags, second: GeoTags, width_px: int, height_px: int) -> float | None:

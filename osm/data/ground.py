@@ -49,12 +49,21 @@ class Place:
 
 
 def has_place(info: RasterInfo) -> bool:
-    """Whether a file says where on the ground it lies; control points in one line do not."""
-    return info.crs_wkt is not None and (info.transform is not None or _spread(info.gcps))
+    """Whether a file says where on the ground it lies; control points that pin nothing down do not."""
+    return info.crs_wkt is not None and (info.transform is not None or not _fault(info.gcps))
 
 
-def _spread(gcps: Points) -> bool:
-    return len(gcps) > 0 and bool(np.linalg.matrix_rank(gcps[:, :2] - gcps[0, :2]) == 2)
+def _fault(gcps: Points) -> str:
+    """Why control points pin nothing down; empty if nothing speaks against them."""
+    if not len(gcps):
+        return "there are none"
+    if not np.isfinite(gcps).all():
+        return "some are not finite"
+    away = gcps - gcps[0]
+    flat = [
+        side for side, part in (("pixels", away[:, :2]), ("places", away[:, 2:])) if np.linalg.matrix_rank(part) < 2
+    ]
+    return f"their {' and '.join(flat)} lie in one line" if flat else ""
 
 
 def open_place(info: RasterInfo) -> Place | None:
@@ -188,8 +197,8 @@ def _pinned(info: RasterInfo) -> Iterator[Any]:
     from rasterio.transform import GCPTransformer
 
     problem = f"{len(info.gcps)} ground control points that pin nothing down"
-    if not _spread(info.gcps):
-        raise nowhere(info.path, f"{problem}: they lie in one line")
+    if fault := _fault(info.gcps):
+        raise nowhere(info.path, f"{problem}: {fault}")
     pinned = [GroundControlPoint(row=row, col=column, x=x, y=y) for column, row, x, y in info.gcps.tolist()]
     try:
         # within Env GDAL's messages become errors of ours alone; outside they go to the terminal beside them

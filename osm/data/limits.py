@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from osm.data.percentiles import Rank
 from osm.data.radiometry import Radiometry
 
 _DIGIT = 16
@@ -53,22 +54,11 @@ def find_limits(how: Radiometry, parts: Parts, nodata: float | None = None) -> t
     if how.kind in ("max", "minmax"):
         least, most = _select([skipped, total - 1], counts, parts, nodata, kind)
         return (0.0 if how.kind == "max" else least), most
-    # in numpy's order of operations, so that the last bit agrees
-    places = [(valid - 1) * (percent / 100) for percent in (how.low, how.high)]
-    below = [int(np.floor(place)) for place in places]
-    ranks = [skipped + min(rank + step, valid - 1) for rank in below for step in (0, 1)]
-    values = _select(ranks, counts, parts, nodata, kind)
-    low, high = (
-        _between(values[2 * i], values[2 * i + 1], place - rank)
-        for i, (place, rank) in enumerate(zip(places, below, strict=True))
-    )
+    ranks = [Rank.of(percent, valid) for percent in (how.low, how.high)]
+    ends = [skipped + end for rank in ranks for end in (rank.below, rank.above)]
+    values = _select(ends, counts, parts, nodata, kind)
+    low, high = (rank.between(*values[2 * i : 2 * i + 2]) for i, rank in enumerate(ranks))
     return (float(np.log(low)), float(np.log(high))) if how.kind == "log" else (low, high)
-
-
-def _between(first: float, second: float, part: float) -> float:
-    # in the order in which numpy's percentile does it, so that the last bit agrees
-    step = second - first
-    return second - step * (1 - part) if part >= 0.5 else first + step * part
 
 
 def _select(

@@ -76,9 +76,14 @@ def missing_pixels(image: npt.NDArray[Any], nodata: float | None, *, zero_is_fil
         missing |= ~np.isfinite(bands).all(axis=2)
     if nodata is not None:
         missing |= (bands == nodata).all(axis=2)
-    elif zero_is_fill and (bands.dtype.kind in "uc" or not (bands < 0).any()):
+    elif zero_is_fill and not has_negatives(bands):
         missing |= (bands == 0).all(axis=2)
     return missing
+
+
+def has_negatives(values: npt.NDArray[Any]) -> bool:
+    """Whether any finite value is below zero; complex ones, whose magnitude counts, are not."""
+    return values.dtype.kind in "if" and bool((np.isfinite(values) & (values < 0)).any())
 
 
 def sticking_out(width_px: int, height_px: int, rule: CutRule) -> int:

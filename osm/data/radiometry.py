@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from osm.data.images import to_gray
+from osm.data.percentiles import percentiles
 from osm.errors import ConfigError, DataError
 
 KINDS = ("none", "max", "minmax", "percentile", "log", "linear")
@@ -176,7 +177,7 @@ class Radiometry:
         if self.kind == "minmax":
             return float(valid.min()), float(valid.max())
         # logarithms keep the order: the percentile is taken of the values, between neighbours in value
-        low, high = (float(limit) for limit in np.percentile(valid, (self.low, self.high)))
+        low, high = percentiles(valid, (self.low, self.high))
         return (float(np.log(low)), float(np.log(high))) if self.kind == "log" else (low, high)
 
     def _scale(self, values: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from osm.data.geotiff import possible
 from osm.data.images import MAX_PIXELS
 from osm.errors import DataError, EnvironmentProblem
 
@@ -32,7 +33,7 @@ class RasterInfo:
         height_px: Rows.
         bands: Number of bands.
         dtype: NumPy's name of the type of a pixel: ``uint8``, ``uint16``, ``float32``, ``complex64``, …
-        nodata: Value of missing pixels; None if the file states none.
+        nodata: Value of missing pixels; None if the file states none, or one that no pixel of its type can have.
         crs_wkt: Coordinate system of ``transform``, or of ``gcps`` where there is no transform; None if there is none.
         transform: ``(2, 3)``: ground x, y of continuous pixel column, row (edges, not centres); None if there is none.
         gcps: ``(G, 4)`` ground control points: column, row, x, y; empty if there are none. GRD products of Sentinel-1
@@ -162,13 +163,14 @@ def _info(path: Path, file: Any) -> RasterInfo:
     affine = file.transform
     placed = not affine.is_identity and affine.determinant != 0
     crs = file.crs if placed else points_crs if points else file.crs
+    dtype = _numpy_name(file.dtypes[0])
     return RasterInfo(
         path=path,
         width_px=width_px,
         height_px=height_px,
         bands=int(file.count),
-        dtype=_numpy_name(file.dtypes[0]),
-        nodata=None if file.nodata is None else float(file.nodata),
+        dtype=dtype,
+        nodata=None if file.nodata is None else possible(float(file.nodata), np.dtype(dtype)),
         crs_wkt=crs.to_wkt() if crs else None,
         transform=np.asarray([affine[0:3], affine[3:6]], dtype=np.float64) if placed else None,
         gcps=np.asarray(pinned, dtype=np.float64).reshape(-1, 4),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from osm.data.eight_bit import AUTO, AUTO_DEEP, EightBit, ReadRule
 from osm.data.images import to_gray
 from osm.data.limits import find_limits
-from osm.data.patches import missing_pixels
+from osm.data.patches import has_negatives, missing_pixels
 from osm.data.radiometry import Radiometry
 from osm.data.raster import Raster, RasterInfo
 from osm.errors import DataError
@@ -169,28 +168,22 @@ def _open(
             mend="choose a radiometry, for example percentile:0.5,99.5",
         )  # fmt: skip
     source = RasterSource(info, bands, grey, nodata, zero_is_fill, how)
-    if info.dtype == "uint8" and how.kind in ("none", "linear"):
-        return source
+    # what missing_pixels would find in the whole: zeros are measurements where there are negative values
+    asks = zero_is_fill and nodata is None and info.dtype.startswith(("int", "float"))
     negative = False
+    if how.kind in ("none", "linear"):  # which state their limits
+        limits = find_limits(how, list, nodata)
+        negative = asks and any(has_negatives(values) for values in source.stripes())
+    else:
 
-    def parts() -> Iterator[npt.NDArray[Any]]:
-        nonlocal negative
-        for values in source.stripes():
-            negative = negative or _negative(values, nodata)
-            yield values
+        def parts() -> Iterator[npt.NDArray[Any]]:
+            nonlocal negative
+            for values in source.stripes():
+                negative = negative or (asks and has_negatives(values))
+                yield values
 
-    limits = find_limits(how, parts, nodata)
-    if how.kind == "linear":  # which looks at no value
-        deque(parts(), maxlen=0)
-    # zeros are measurements where there are negative values
+        limits = find_limits(how, parts, nodata)
     return replace(source, zero_is_fill=zero_is_fill and not negative, limits=limits)
-
-
-def _negative(values: npt.NDArray[Any], nodata: float | None) -> bool:
-    if values.dtype.kind not in "if":
-        return False
-    below = (values < 0) & np.isfinite(values)
-    return bool((below if nodata is None else below & (values != nodata)).any())
 
 
 def _check_bands(info: RasterInfo, bands: tuple[int, ...], *, sar: bool) -> None:

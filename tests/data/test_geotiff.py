@@ -9,16 +9,31 @@ import tifffile
 from PIL import Image
 
 from osm.data.geotiff import GeoTags, offset_px, read_geotags
+from osm.data.raster import Raster
 from osm.errors import DataError
 
 IMAGE = np.zeros((20, 30), dtype=np.uint8)
 
 
 def test_scale_and_tie_point_give_the_transform(tmp_path: Path, write_geotiff: Callable[..., Path]) -> None:
-    tags = read_geotags(write_geotiff(tmp_path / "a.tif", IMAGE, x_m=1000, y_m=2000, nodata="-9999"))
+    image = IMAGE.astype(np.int16)
+    tags = read_geotags(write_geotiff(tmp_path / "a.tif", image, x_m=1000, y_m=2000, nodata="-9999"))
     np.testing.assert_array_equal(tags.transform, [[10, 0, 1000], [0, -10, 2000]])
     assert tags.epsg == 32610
     assert tags.nodata == -9999
+
+
+@pytest.mark.parametrize(
+    ("stated", "dtype", "found"),
+    [
+        ("-9999", "uint8", None), ("0.5", "uint16", None), ("nan", "int16", None), ("65536", "uint16", None),
+        ("65535", "uint16", 65535), ("-1", "int8", -1), ("0.5", "float32", 0.5), ("0", "uint8", 0),
+    ],
+)  # fmt: skip
+def test_a_value_that_no_pixel_can_have_marks_none(tmp_path, write_geotiff, stated, dtype, found) -> None:
+    path = write_geotiff(tmp_path / "a.tif", np.zeros((20, 30), dtype), nodata=stated)
+    assert read_geotags(path).nodata == found
+    assert Raster(path).info.nodata == found
 
 
 def test_pixel_is_point_moves_by_half_a_pixel(tmp_path: Path, write_geotiff: Callable[..., Path]) -> None:

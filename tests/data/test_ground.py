@@ -71,6 +71,26 @@ def test_control_points_in_one_line_pin_nothing_down(points):
     assert not has_place(header(gcps=points))
 
 
+@pytest.mark.parametrize("side", [2, 3, 4])
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda points: points * [1, 1, 0, 0], "places lie in one line"),
+        (lambda points: points * [1, 1, 1, 0], "places lie in one line"),
+        (lambda points: points * [1, 0, 1, 1], "pixels lie in one line"),
+        (lambda points: np.vstack([points, [1, 2, np.nan, 4]]), "not finite"),
+        (lambda points: np.vstack([points, [1, 2, 3, np.inf]]), "not finite"),
+        (lambda points: np.vstack([points, points + np.array([0, 0, 1e6, 0])] * 4), "nothing down"),
+    ],
+)
+def test_control_points_that_contradict_themselves_are_no_place(side, change, why):
+    info = header(gcps=change(grid(turned(0.3, 10, 5e5, 5.8e6), side)))
+    with pytest.raises(DataError, match=why):
+        open_place(info)
+    # that a surface cannot pass through two heights is seen only when it is laid
+    assert has_place(info) == (why == "nothing down")
+
+
 def test_what_states_no_place_has_none():
     assert open_place(header(crs=None, transform=np.eye(3)[:2])) is None
     assert open_place(header()) is None

@@ -6,21 +6,25 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from osm.data.limits import find_limits
 from osm.data.radiometry import Radiometry
 
 HOWS = ("percentile:0.5,99.5", "percentile:0,100", "percentile:20,21", "log:1,99", "max", "minmax", "linear:3,900")
-TYPES = ("uint8", "uint16", "int16", "int32", "float32", "float64", "complex64")
+TYPES = (
+    "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "int64", "float16", "float32", "float64",
+    "complex64", "complex128",
+)  # fmt: skip
 
 
 def draw(rng: np.random.Generator, dtype: str) -> np.ndarray:
     image = rng.gamma(1.0, 60.0, (60, 45))
     image[: rng.integers(0, 30)] = 0
-    if dtype == "complex64":
+    if dtype.startswith("complex"):
         return (image * np.exp(1j * rng.uniform(0, 7, image.shape))).astype(dtype)
-    if dtype == "uint8":
-        image = image.clip(0, 255)
+    if dtype.endswith("int8"):
+        image = image.clip(0, np.iinfo(dtype).max)
     if dtype.startswith(("int", "float")) and rng.random() < 0.5:
         image = 10 * np.log10(image + 1e-3)  # decibels
     if dtype.startswith("float") and rng.random() < 0.5:
@@ -45,6 +49,19 @@ def test_parts_give_the_limits_and_the_pixels_of_the_whole(dtype: str, seed: int
     whole = rule.apply(image, nodata=nodata)
     mapped = np.concatenate([rule.apply_between(part, low, high, nodata=nodata) for part in parts()])
     np.testing.assert_array_equal(mapped, whole)
+
+
+@given(
+    values=arrays(np.float32, st.integers(1, 40), elements=st.floats(allow_nan=True, allow_infinity=True, width=32)),
+    low=st.floats(0, 99),
+    part=st.integers(1, 40),
+)
+def test_percentiles_are_those_of_numpy_in_double_precision(values: np.ndarray, low: float, part: int) -> None:
+    rule = Radiometry("percentile", low, 100)
+    found = find_limits(rule, lambda: (values[at : at + part] for at in range(0, len(values), part)))
+    valid = values[np.isfinite(values)].astype(np.float64)
+    valid = valid if (valid < 0).any() else valid[valid > 0]
+    assert found == (tuple(np.percentile(valid, (low, 100)) + 0.0) if len(valid) else (0, 1))
 
 
 @pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint16), np.full((4, 4), np.nan, np.float32)])
