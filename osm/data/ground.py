@@ -50,13 +50,17 @@ class Place:
 
 def has_place(info: RasterInfo) -> bool:
     """Whether a file says where on the ground it lies; control points that pin nothing down do not."""
-    return info.crs_wkt is not None and (info.transform is not None or not _fault(info.gcps))
+    if info.crs_wkt is None or (info.transform is None and not len(info.gcps)):
+        return False
+    try:
+        to_ground(info, np.zeros((1, 2)))
+    except DataError:
+        return False
+    return True
 
 
 def _fault(gcps: Points) -> str:
     """Why control points pin nothing down; empty if nothing speaks against them."""
-    if not len(gcps):
-        return "there are none"
     if not np.isfinite(gcps).all():
         return "some are not finite"
     away = gcps - gcps[0]
