@@ -105,9 +105,8 @@ def to_gray(image: Array, where: str | Path = "image") -> Array:
             where, found=f"an array of shape {image.shape}", expected="one band, or three equal ones", mend=_ONE_BAND
         )
     bands = image[:, :, :3]
-    first, second, third = bands[:, :, 0], bands[:, :, 1], bands[:, :, 2]
-    if np.array_equal(first, second) and np.array_equal(first, third):
-        return np.asarray(first)
+    if (bands == bands[:, :, :1]).all():
+        return np.asarray(bands[:, :, 0])
     wide = bands.astype(np.complex64 if np.iscomplexobj(bands) else np.float32)
     spread = float(np.nanmean(np.abs(wide - wide.mean(axis=2, keepdims=True)).max(axis=2)))
     level = np.abs(wide)
@@ -119,10 +118,22 @@ def to_gray(image: Array, where: str | Path = "image") -> Array:
             expected="one band, or three (nearly) equal ones",
             mend=_ONE_BAND,
         )
-    mean = wide.mean(axis=2)
-    if np.issubdtype(image.dtype, np.integer):
-        mean = np.rint(mean)
-    return np.asarray(mean.astype(image.dtype))
+    return mean_band(bands)
+
+
+def mean_band(bands: Array) -> Array:
+    """One band ``(H, W)`` of three ``(H, W, 3)`` that say nearly the same: their mean, of the same type.
+
+    Each pixel by itself, so that windows of an image give parts of what the whole gives.
+    """
+    first = bands[:, :, 0]
+    differ = (bands != bands[:, :, :1]).any(axis=2)
+    if not differ.any():
+        return np.asarray(first)
+    mean = bands[differ].astype(np.result_type(bands.dtype, np.float32)).mean(axis=1)
+    mixed = first.copy()
+    mixed[differ] = np.rint(mean) if np.issubdtype(bands.dtype, np.integer) else mean
+    return mixed
 
 
 # measured on real images: JPEG of SAR (SSDD) up to 1.7 % of the range, the greyest of 69 optical scenes 4.4 %

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from osm.data.eight_bit import AUTO, AUTO_DEEP, EightBit, ReadRule
-from osm.data.images import to_gray
+from osm.data.images import mean_band, to_gray
 from osm.data.limits import find_limits
 from osm.data.patches import has_negatives, missing_pixels
 from osm.data.radiometry import Radiometry
@@ -118,12 +118,8 @@ class RasterSource:
     def _stored(self, box: Box) -> npt.NDArray[Any]:
         with Raster(self.info.path) as raster:
             image = raster.read(box, self.bands)
-        if self.grey and image.ndim == 3:
-            first = image[:, :, 0]
-            same = all(np.array_equal(first, image[:, :, band]) for band in range(1, 3))
-            # a sample has shown that the bands are nearly equal: what to_gray does with such
-            return first if same else _mean(image)
-        return image if image.ndim == 2 or not self.grey else image[:, :, 0]
+        # a sample has shown that the bands are nearly equal
+        return mean_band(image) if self.grey and image.ndim == 3 else image
 
 
 def open_sar(path: Path, rule: ReadRule) -> RasterSource:
@@ -196,11 +192,6 @@ def _check_bands(info: RasterInfo, bands: tuple[int, ...], *, sar: bool) -> None
         raise DataError(
             info.path, found="2 bands", expected="one band, or three equal ones", mend="choose one with --sar-band"
         )
-
-
-def _mean(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    mean = image[:, :, :3].astype(np.complex64 if np.iscomplexobj(image) else np.float32).mean(axis=2)
-    return np.asarray((np.rint(mean) if np.issubdtype(image.dtype, np.integer) else mean).astype(image.dtype))
 
 
 @dataclass(frozen=True)

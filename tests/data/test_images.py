@@ -214,3 +214,18 @@ def test_real_jpeg_scenes_are_grey_and_real_optical_scenes_are_not(shared_data: 
     for path in sorted((shared_data / "sentinel-pairs").glob("*_opt.tif"))[:2]:
         with pytest.raises(DataError):
             to_gray(read_image(path), path)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
+def test_a_gap_in_equal_bands_changes_no_other_pixel(dtype: type) -> None:
+    grey = np.random.default_rng(0).gamma(1, 60, (40, 30)).astype(dtype)
+    grey[3:5] = np.nan
+    np.testing.assert_array_equal(to_gray(np.stack([grey] * 3, axis=2)), grey)
+
+
+def test_large_whole_numbers_are_averaged_exactly() -> None:
+    grey = np.full((20, 20), 2**30 + 1, np.uint32)
+    grey[0] = 0
+    bands = np.stack([grey] * 3, axis=2)
+    bands[5, 5] = [2**30, 2**30 + 1, 2**30 + 2]
+    np.testing.assert_array_equal(to_gray(bands), grey)

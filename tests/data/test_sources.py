@@ -77,6 +77,17 @@ def test_one_band_of_a_sar_scene(tmp_path, band) -> None:
     assert_windows_are_parts(open_sar(path, rule), read_sar(path, rule))
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+def test_three_bands_that_jpeg_made_differ_a_little(tmp_path, dtype) -> None:
+    rng = np.random.default_rng(2)
+    image = np.repeat(rng.gamma(1.0, 40.0, (HEIGHT, WIDTH, 1)).clip(0, 250), 3, axis=2)
+    image[:9, :20, 1] += rng.uniform(0, 3, (9, 20))
+    if dtype.startswith("float"):
+        image[30:, 40:] = np.nan
+    path, rule = write(tmp_path / "scene.tif", image.astype(dtype)), ReadRule(sar_radiometry="max")
+    assert_windows_are_parts(open_sar(path, rule), read_sar(path, rule))
+
+
 def test_a_scene_of_unequal_bands_or_of_another_type_than_its_radiometry_is_refused(tmp_path) -> None:
     unequal = write(tmp_path / "unequal.tif", draw(np.random.default_rng(1), "uint16", 3))
     with pytest.raises(DataError, match="bands"):

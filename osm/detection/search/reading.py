@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from osm.data.images import mean_band
 from osm.data.limits import find_limits
 from osm.data.radiometry import Radiometry
 from osm.data.raster import Raster, RasterInfo
@@ -109,7 +110,7 @@ class SceneReader:
         Raises:
             DataError: That part of the file cannot be read; the window is named.
         """
-        stored = self._grey(self._raster.read(window, self._bands))
+        stored = _grey(self._raster.read(window, self._bands))
         levels = self.levels
         pixels = levels.how.apply_between(stored, levels.low, levels.high, nodata=self._nodata)
         # exact zeros are the fill of products, also where zero decibels would be bright
@@ -120,17 +121,6 @@ class SceneReader:
 
     def __exit__(self, *_: object) -> None:
         self._raster.close()
-
-    def _grey(self, stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        if stored.ndim == 2:
-            return stored
-        bands = stored[:, :, :3]
-        if (bands == bands[:, :, :1]).all():
-            return np.asarray(bands[:, :, 0])
-        mean = bands.astype(np.complex64 if np.iscomplexobj(bands) else np.float32).mean(axis=2)
-        if np.issubdtype(bands.dtype, np.integer):
-            mean = np.rint(mean)
-        return np.asarray(mean.astype(bands.dtype))
 
     def _stored(self) -> Iterator[npt.NDArray[Any]]:
         """The whole scene in parts, as stored."""
@@ -146,7 +136,7 @@ class SceneReader:
 
     def _find_levels(self, of_weights: str, asked: str | None) -> Levels:
         def parts() -> Iterator[npt.NDArray[Any]]:
-            return (self._grey(part) for part in self._stored())
+            return map(_grey, self._stored())
 
         how, notes = Radiometry.parse(asked or of_weights), []
         if how.kind == "none" and self.info.dtype != "uint8" and asked is None:
@@ -177,6 +167,10 @@ class SceneReader:
                 "was trained on amplitudes, it may find nothing in them: convert the scene to amplitudes first"
             )
         return Levels(how, low, high, tuple(notes))
+
+
+def _grey(stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return stored if stored.ndim == 2 else mean_band(stored)
 
 
 def read_ahead(source: Callable[[], Iterable[T]], depth: int) -> Iterator[T]:
