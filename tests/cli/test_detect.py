@@ -123,19 +123,19 @@ def test_a_batch_that_is_killed_goes_on_with_what_is_left(weights, scenes, tmp_p
     command = [sys.executable, "-c", "from osm.cli.main import main; main()", "detect", *map(str, common)]
     with subprocess.Popen([*command, str(tmp_path / "out")], stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 240
-        while not list((tmp_path / "out").glob("*.csv")) and process.poll() is None and time.monotonic() < deadline:
+        while not list((tmp_path / "out").glob("[!.]*.csv")) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         process.kill()
-    before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in (tmp_path / "out").glob("*.csv")}
+    before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in (tmp_path / "out").glob("[!.]*.csv")}
     records = len(list((tmp_path / "out").glob(f"*{RECORD}")))
     code, out, _ = run(capsys, *common, tmp_path / "out")
     assert code == 0
     assert f"{8 - records} searched, {records} searched before, 0 failed" in out
-    done = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in (tmp_path / "out").glob("*.csv")}
+    done = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in (tmp_path / "out").glob("[!.]*.csv")}
     assert len(done) == 8
     # what was finished is as it was
     assert sum(done[name] == facts for name, facts in before.items()) >= records
     assert run(capsys, *common, tmp_path / "undisturbed")[0] == 0
     assert {name: facts[1] for name, facts in done.items()} == {
-        path.name: path.read_bytes() for path in (tmp_path / "undisturbed").glob("*.csv")
+        path.name: path.read_bytes() for path in (tmp_path / "undisturbed").glob("[!.]*.csv")
     }

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 
 def make_standins(root: Path) -> None:
     """Fill ``root`` with them: ``here`` is where commands are typed, ``shared`` lies beside it."""
@@ -20,14 +18,14 @@ def make_standins(root: Path) -> None:
 
 def make_large_standins(root: Path) -> None:
     """Add the large ones, which only blocks of the slow tier name."""
+    from osm.transfer.adapters.verify import every_map
+    from tests.transfer.adapters.darknet_files import darknet_file
+
     here = root / "here"
     _exports(here, ("bnn_r50", "resnet50"), ("bnn_darknet53", "darknet53"))
     _detector(here / "work_dirs/f_rcnn")
     _placed_scenes(here)
-    header = np.array([0, 2, 0, 32013312, 0], dtype="<i4")  # version 0.2, images seen as int64
-    values = np.random.default_rng(0).uniform(0.5, 1.0, size=40_620_640).astype("<f4")
-    with (here / "darknet53.conv.74").open("wb") as stream:
-        stream.write(header.tobytes() + values.tobytes())
+    darknet_file(here / "darknet53.conv.74", every_map("darknet53"))
 
 
 def _scene_pairs(folder: Path, count: int) -> None:

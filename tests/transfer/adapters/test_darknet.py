@@ -3,33 +3,18 @@
 import struct
 
 import cv2
-import numpy as np
 import pytest
 import torch
-from mmcv.cnn import ConvModule
 
 from osm.errors import WeightsError
 from osm.transfer.adapters.darknet import ADAPTER, convolutions, read
 from osm.transfer.adapters.importing import import_from
 from osm.transfer.adapters.verify import every_map
 from osm.transfer.export import read_export
+from tests.transfer.adapters.darknet_files import HEADER, darknet_file
 
 #: Values of the published darknet53.conv.74, which has 162,482,580 bytes.
 VALUES = (162_482_580 - 20) // 4
-HEADER = struct.pack("<iiiq", 0, 2, 0, 123)
-
-
-def darknet_file(path, module, header=HEADER, after=0):
-    """Write what Darknet does: for each convolution biases, scales, means, variances, filters."""
-    with path.open("wb") as stream:
-        stream.write(header)
-        for layer in module.modules():
-            if isinstance(layer, ConvModule):
-                bn = layer.bn
-                for values in (bn.bias, bn.weight, bn.running_mean, bn.running_var, layer.conv.weight):
-                    stream.write(values.detach().numpy().astype("<f4").tobytes())
-        stream.write(np.ones(after, "<f4").tobytes())
-    return path
 
 
 @pytest.fixture(scope="module")
