@@ -113,7 +113,7 @@ def build_pairs(
         float | None, typer.Option(help="… and optical texture below this.", rich_help_panel=_SCREEN)
     ] = None,
     seam: Annotated[
-        float | None, typer.Option(help="Seam line: more than this part of a line steps.", rich_help_panel=_SCREEN)
+        float | None, typer.Option(help="Seam line: a step along it steadier than this.", rich_help_panel=_SCREEN)
     ] = None,
     duplicate: Annotated[
         float | None, typer.Option(help="Near duplicates: correlation from this on.", rich_help_panel=_SCREEN)

@@ -30,7 +30,7 @@ class ScreenRule:
     Attributes:
         sar_contrast: A pair is texture-less if the contrast of its SAR patch is below this …
         optical_texture: … and the texture of its optical patch is below this.
-        seam: Largest part of a straight line across the optical patch that may look like a seam; 1 keeps all.
+        seam: How steadily the optical patch may step along a straight line (``seam_score``); 1 keeps all.
         duplicate: Correlation from which two patch pairs are near duplicates; above 1 keeps all.
 
     Raises:

@@ -1,8 +1,9 @@
-"""Seam lines of optical mosaics: a straight step in brightness across a patch that the SAR patch does not have."""
+"""Seam lines of optical mosaics: a straight step in colour across a patch that the SAR patch does not have."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,112 +15,125 @@ Floats = npt.NDArray[np.float32]
 _SIDE_PX = 128
 """Patches are reduced to about this side first."""
 
-_ANGLES = 90
-"""Directions of a step, over the full circle: a step up and a step down are two."""
+_ANGLES = 45  # directions of a line, over half a circle
+_PARTS = 8  # of a line
+_STRIPS_PX = ((1, 4), (3, 10), (8, 20))
+"""Beside a line at the reduced size, from and to: a road is narrower than the last, a seam goes on."""
 
-_LOOSE = 3  # directions to each side that a noisy gradient votes for
-_LEAST_STEP = 3.0  # grey levels of difference, at the reduced size
-_LEAST_CHORD = 0.75  # of the side: shorter lines cross a corner
-_STRIPS_PX = ((1.5, 8.0), (8.0, 24.0))
-"""Beside a line at the reduced size: a road is narrower than the second, a seam goes on."""
-
-_STEADY = 2.0
-_LEAST_SIDES = 4.0
+_LEAST_STEP = 4.0  # grey levels
+_LEAST_SHARE = 0.5  # of the largest step that the smallest must be: a gradient steps far away, a road nearby
+_LEAST_PARTS = 5  # that lie within the patch
+_LEAST_FULL = 0.4  # of a strip within a part
+_NOISE_LEVELS = 2.0
+_TEXTURE_PX = 6  # over which colours of texture differ
+_FAR = 3.0  # standard deviations of texture, beyond which a colour counts no more
+_STEADY = 0.1  # the same, to be added to the spread along a line
 _SAR_STEP = 0.12
 
 
 def seam_score(sar: Bytes, optical: Bytes, missing: Mask | None = None) -> float:
-    """The largest part of a straight line across the optical patch at which it steps one way, in [0, 1].
+    """How steadily the optical patch steps along some straight line across it, in [0, 1).
 
-    Pixels vote for the line on which their gradient says they lie (a Hough transform by gradients, Ballard 1981). A
-    road, a roof or a bank is a line too: roads have a second edge that steps back, so both sides of a seam must differ
-    on average; and what is on the ground mostly shows in the SAR patch too, so there the two sides must not differ.
+    Colours are measured in the standard deviations of the patch's own texture (Mahalanobis distance): a mosaic's
+    scenes differ in hue, of which towns and fields have little, as much as in brightness, of which these have plenty.
+    Along every line, the strips to both sides are compared part by part, near the line and farther away. With t the
+    mean step over its spread between the parts, at the distance where it is least, the score is t / (1 + t).
+
+    What is on the ground mostly shows in the SAR patch too, so there the two sides must not differ; a road has a second
+    edge that steps back, and a gradient has none.
 
     Args:
         sar: ``(H, W)``.
         optical: ``(H, W, 3)``.
-        missing: ``(H, W)``: pixels that do not vote, with their neighbours.
+        missing: ``(H, W)``: pixels that do not count, with their neighbours.
     """
     import cv2
 
     factor = max(1, min(sar.shape) // _SIDE_PX)
-    size = (sar.shape[1] // factor, sar.shape[0] // factor)
-    colour = cv2.resize(optical, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    known = np.ones(colour.shape[:2], dtype=bool)
+    width, height = sar.shape[1] // factor, sar.shape[0] // factor
+    colour = cv2.resize(optical, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    grey = cv2.resize(sar, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    known = np.ones((height, width), dtype=np.float32)
     if missing is not None and missing.any():
-        gone = cv2.resize(missing.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-        known = cv2.dilate(gone.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0
-    grey = colour.mean(axis=2)
-    right, down = (cv2.Sobel(grey, cv2.CV_32F, *step) for step in ((1, 0), (0, 1)))
-    # thin edges: a line is crossed once; Sobel's weights add up to four
-    low = 4 * _LEAST_STEP
-    edges = cv2.Canny(right.astype(np.int16), down.astype(np.int16), low, 1.5 * low, L2gradient=True)
-    voters = known & (edges > 0)
-    rows, columns = np.nonzero(voters)
-    if not len(rows):
-        return 0.0
-    angle = np.arctan2(down[voters], right[voters])
-    turn = np.round(angle / (2 * np.pi) * _ANGLES).astype(np.int64) % _ANGLES
-    unit, chords, reach = _lines(*size)
-    bins = chords.shape[1]
-    votes = np.zeros((_ANGLES, bins), dtype=np.float64)
-    for step in range(-_LOOSE, _LOOSE + 1):
-        near = (turn + step) % _ANGLES
-        offset = columns * unit[near, 0] + rows * unit[near, 1]
-        places = near * bins + np.round(offset + reach).astype(np.int64)
-        votes += np.bincount(places, minlength=_ANGLES * bins).reshape(_ANGLES, bins)
-    # an edge may be a pixel off its line
-    votes[:, 1:-1] = votes[:, :-2] + votes[:, 1:-1] + votes[:, 2:]
-    share = np.minimum(votes / np.maximum(chords, 1), 1.0)
-    share[chords < _LEAST_CHORD * min(size)] = 0
-    small = cv2.resize(sar, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    for place in np.argsort(share, axis=None)[::-1][:12]:
-        turned, bin_ = np.unravel_index(int(place), share.shape)
-        score = float(share[turned, bin_])
-        if score < 0.3:
-            break
-        if _only_optical(grey, small, known, unit[turned], float(bin_ - reach)):
-            return score
-    return 0.0
+        gone = cv2.resize(missing.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0
+        known[cv2.dilate(gone.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0] = 0
+    to_texture = _whitening(colour)
+    white = colour @ to_texture
+    white = np.clip(white - np.median(white.reshape(-1, 3), axis=0), -_FAR, _FAR)
+    # all in one image, so that it is turned once; what is unknown counts as nothing, and is not counted
+    image = np.dstack([white, np.log1p(grey), np.ones_like(grey)]) * known[..., None]
+    to_levels = np.linalg.inv(to_texture)
+    steadiest = 0.0
+    for turn in _turns(width, height):
+        side = _canvas(width, height)
+        turned = np.asarray(cv2.warpAffine(image, turn, (side, side), flags=cv2.INTER_LINEAR), dtype=np.float32)
+        steadiest = max(steadiest, _steadiest(turned, to_levels))
+    return steadiest / (1 + steadiest)
 
 
-def _only_optical(grey: Floats, sar: Floats, known: Mask, unit: npt.NDArray[np.float64], offset: float) -> bool:
-    """Whether the strips on both sides of a line differ steadily in the optical patch, and not in the SAR patch."""
-    rows, columns = np.indices(grey.shape, dtype=np.float32)
-    away = columns * np.float32(unit[0]) + rows * np.float32(unit[1]) - np.float32(offset)
-    # along the line, part by part
-    along = np.floor((rows * np.float32(unit[0]) - columns * np.float32(unit[1])) / 16).astype(np.int64)
-    along -= along.min()
-    parts = int(along.max()) + 1
+def _whitening(colour: Floats) -> Floats:
+    """The matrix that gives the differences between colours nearby unit variance."""
+    pairs = [colour[:, _TEXTURE_PX:] - colour[:, :-_TEXTURE_PX], colour[_TEXTURE_PX:] - colour[:-_TEXTURE_PX]]
+    away = np.concatenate([pair.reshape(-1, 3) for pair in pairs]).astype(np.float64)
+    variances, axes = np.linalg.eigh(away.T @ away / max(len(away), 1) + np.eye(3) * _NOISE_LEVELS**2)
+    return np.asarray((axes / np.sqrt(variances)) @ axes.T, dtype=np.float32)
+
+
+def _steadiest(turned: Floats, to_levels: Floats) -> float:
+    """The largest t of the lines that run from top to bottom."""
+    side = len(turned)
+    parts = turned.reshape(_PARTS, side // _PARTS, side, -1).sum(axis=1)
+    upto = np.pad(np.cumsum(parts, axis=1), ((0, 0), (1, 0), (0, 0)))
+    steps, counts, means = [], [], []
     for low, high in _STRIPS_PX:
-        after, before = ((away > low) & (away < high) & known), ((away < -low) & (away > -high) & known)
-        steps = _part_means(grey, after, along, parts) - _part_means(grey, before, along, parts)
-        steps = steps[np.isfinite(steps)]
-        if len(steps) < 4 or steps.mean() < max(_LEAST_SIDES, steps.std() / _STEADY):
-            return False
-        if low == _STRIPS_PX[0][0] and np.mean(steps > 0) < 0.9:
-            return False
-        ratio = np.log((float(sar[after].mean()) + 1) / (float(sar[before].mean()) + 1))
-        if abs(ratio) >= _SAR_STEP:
-            return False
-    return True
+        right, left = _sums(upto, low, high)
+        full = _LEAST_FULL * (high - low + 1) * side // _PARTS
+        both = (right[..., -1] > full) & (left[..., -1] > full)
+        step = right[..., :-1] / np.maximum(right[..., -1:], 1) - left[..., :-1] / np.maximum(left[..., -1:], 1)
+        step[~both] = 0
+        steps.append(step)
+        counts.append(both.sum(axis=0))
+        means.append(step.sum(axis=0) / np.maximum(counts[-1], 1)[:, None])
+    # the direction of the step in colour, from the strips near the line
+    direction = (means[0] + means[1])[:, :3] / 2
+    unit = direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-6)
+    steady, along = [], []
+    for step, count in zip(steps, counts, strict=True):
+        # parts that do not count are zero
+        share = np.einsum("pwc,wc->pw", step[..., :3], unit)
+        mean = share.sum(axis=0) / np.maximum(count, 1)
+        spread = np.maximum((share**2).sum(axis=0) / np.maximum(count, 1) - mean**2, 0)
+        steady.append(np.where(count >= _LEAST_PARTS, mean / np.sqrt(spread + _STEADY**2), 0))
+        along.append(mean)
+    levels = np.linalg.norm(direction @ to_levels, axis=1) / np.sqrt(3)
+    only_optical = np.abs(means[1][:, 3]) <= _SAR_STEP
+    fits = only_optical & (levels >= _LEAST_STEP) & (np.min(along, axis=0) >= _LEAST_SHARE * np.max(along, axis=0))
+    return float(np.where(fits, np.min(steady, axis=0), 0).max())
 
 
-def _part_means(image: Floats, chosen: Mask, part: npt.NDArray[np.int64], parts: int) -> npt.NDArray[np.float64]:
-    count = np.bincount(part[chosen], minlength=parts).astype(np.float64)
-    total = np.bincount(part[chosen], weights=image[chosen], minlength=parts)
-    return np.where(count >= 20, total / np.maximum(count, 1), np.nan)
+def _sums(upto: npt.NDArray[Any], low: int, high: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Sums over the columns ``low`` to ``high`` to the right of each line between two columns, and to its left."""
+    last = upto.shape[1] - 1
+    line = np.arange(last)
+    right = upto[:, np.minimum(line + high, last)] - upto[:, np.minimum(line + low - 1, last)]
+    left = upto[:, np.maximum(line - low + 1, 0)] - upto[:, np.maximum(line - high, 0)]
+    return right, left
+
+
+def _canvas(width: int, height: int) -> int:
+    """Side of the square in which patches are turned: whole parts."""
+    return -(-max(width, height) // _PARTS) * _PARTS
 
 
 @lru_cache(maxsize=4)
-def _lines(width: int, height: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], int]:
-    """Unit normals ``(A, 2)``, length of every line within the patch ``(A, bins)``, and the bin of offset 0."""
-    turns = np.arange(_ANGLES) * 2 * np.pi / _ANGLES
-    unit = np.column_stack([np.cos(turns), np.sin(turns)])
-    reach = int(np.ceil(np.hypot(width, height)))
-    rows, columns = np.indices((height, width))
-    chords = np.empty((_ANGLES, 2 * reach + 1))
-    for number, (across, along) in enumerate(unit):
-        bins = np.round(columns * across + rows * along + reach).astype(np.int64)
-        chords[number] = np.bincount(bins.ravel(), minlength=2 * reach + 1)
-    return unit, chords, reach
+def _turns(width: int, height: int) -> tuple[npt.NDArray[np.float64], ...]:
+    """The rotations about the middle of a patch, into the middle of the square."""
+    import cv2
+
+    side = _canvas(width, height)
+    found: list[npt.NDArray[np.float64]] = []
+    for angle in np.arange(_ANGLES) * 180 / _ANGLES:
+        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), float(angle), 1.0)
+        move = np.array([[0.0, 0.0, (side - width) / 2], [0.0, 0.0, (side - height) / 2]])
+        found.append(np.asarray(matrix + move, dtype=np.float64))
+    return tuple(found)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -83,6 +84,30 @@ def test_a_step_across_the_optical_patch_alone_is_a_seam(degrees: float) -> None
     away = columns * np.cos(np.radians(degrees)) + rows * np.sin(np.radians(degrees))
     road = ground + 40 * (np.abs(away) < 5)[..., None]
     assert seam_score(sar, road.astype(np.uint8)) < 0.6
+
+
+@pytest.mark.parametrize("degrees", [5, 47, 88, 131])
+@pytest.mark.parametrize("shape", [(256, 256), (200, 256)])
+def test_a_seam_is_found_by_its_hue_over_texture_that_is_brighter_than_it(degrees, shape) -> None:
+    drawing = np.random.default_rng(3)
+    height, width = shape
+    sar = np.clip(60 * np.sqrt(drawing.exponential(1, shape)), 0, 255).astype(np.uint8)
+    bright = cv2.GaussianBlur(drawing.normal(0, 1, shape), (0, 0), 2.5)
+    tint = cv2.GaussianBlur(drawing.normal(0, 1, (*shape, 3)), (0, 0), 2.5)
+    ground = 110 + 30 * bright[..., None] / bright.std() + 3 * tint / tint.std()
+    rows, columns = np.indices(shape)
+    turned = np.radians(degrees)
+    beyond = (columns - width / 2) * np.cos(turned) + (rows - height / 2) * np.sin(turned) > -15
+    seam = ground + beyond[..., None] * np.array([10, 18, 26])
+    # 18 grey levels, where the texture's own spread is 30
+    assert seam_score(sar, np.clip(seam, 0, 255).astype(np.uint8)) > 0.7
+    assert seam_score(sar, np.clip(ground, 0, 255).astype(np.uint8)) < 0.7
+
+
+def test_a_gradient_across_the_water_is_no_seam() -> None:
+    sar, sea = _water()
+    ramp = np.linspace(0, 60, SIDE)[None, :, None]
+    assert seam_score(sar, np.clip(sea + ramp, 0, 255).astype(np.uint8)) < 0.3
 
 
 def test_the_border_of_missing_pixels_is_no_seam() -> None:
