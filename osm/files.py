@@ -189,7 +189,7 @@ def exclusive(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise InUseError(
-                folder, found="another run at work", expected="none", mend="wait for it or use another work dir"
+                folder, found="another run at work", expected="none", mend="wait for it or use another folder"
             ) from error
         yield
     finally:

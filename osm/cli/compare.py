@@ -102,7 +102,7 @@ def compare(
     from osm.compare.plan import make_plan
 
     folder = work_dir or Path("work_dirs") / f"compare_{config.stem}"
-    where = choose_dispatch(executor, jobs, parse_settings(cluster))
+    where = choose_dispatch(executor, jobs, parse_settings(cluster, "--cluster", "slurm_partition=gpu"))
     if resume:
         check_begun(folder)
     plan = make_plan(

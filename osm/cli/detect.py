@@ -116,9 +116,9 @@ def detect(
     kind = format_of(out)
     chosen = parse_formats(formats) if formats else None
     order = Order(weights, sha256_file(weights), settings, Order.formats, position, land_mask, device)
-    elsewhere, at_a_time = _elsewhere(executor, jobs, parse_settings(cluster))
+    elsewhere, at_a_time = _elsewhere(executor, jobs, parse_settings(cluster, "--cluster", "slurm_partition=gpu"))
     with progress_bar() as step:
-        run = Run(overwrite, at_a_time, elsewhere, step, lambda outcome: None)
+        run = Run(overwrite, at_a_time, elsewhere, step)
         if kind is None:
             outcomes = run_batch(replace(order, formats=chosen or Order.formats), found, out, run)
         else:

@@ -69,22 +69,24 @@ def chosen_config(path: Path) -> Path:
     return found
 
 
-def parse_settings(texts: Sequence[str] | None) -> dict[str, Any]:
-    """Read repeated ``--set NAME=VALUE``; a value that is no Python literal is text.
+def parse_settings(
+    texts: Sequence[str] | None, option: str = "--set", example: str = "train.epochs=5"
+) -> dict[str, Any]:
+    """Read repeated ``--set NAME=VALUE``, or another option of that form; a value that is no Python literal is text.
 
     Raises:
         ConfigError: There is no ``=``.
     """
-    return dict(_parse(text) for text in texts or ())
+    return dict(_parse(text, option, example) for text in texts or ())
 
 
-def _parse(text: str) -> tuple[str, Any]:
+def _parse(text: str, option: str, example: str) -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     if not sign or not name.strip():
         from osm.errors import ConfigError
 
         raise ConfigError(
-            f"--set {text}", found="no NAME=VALUE", expected="e.g. train.epochs=5", mend="write name, '=' and value"
+            f"{option} {text}", found="no NAME=VALUE", expected=f"e.g. {example}", mend="write name, '=' and value"
         )
     try:
         return name.strip(), ast.literal_eval(value)

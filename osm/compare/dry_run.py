@@ -159,7 +159,7 @@ def _count_tiles(recipe: Recipe, data_root: Path, cache: Path) -> int:
 
 def _trial_cost(cost: Cost, recipe: Recipe, held_out: Sequence[str], data_root: Path, cache: Path) -> Cost:
     train, searched = hold_out(read_split(recipe, data_root, cache)[0], held_out)
-    steps = recipe.train.epochs * (len(training_tiles(train, recipe.data)) // recipe.train.batch_size)
+    steps = steps_in_all(recipe.train, len(training_tiles(train, recipe.data)))
     return replace(cost, steps=steps, tiles=len(cut(searched, recipe.test.tiling(recipe.data))), trial=True)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from osm.data.mbrect import parse_mbrect
-from osm.data.scene import Report, SceneFiles, check_test_ids, choose_split, natural_key
+from osm.data.scene import Report, SceneFiles, check_test_ids, choose_split, missing_partner, natural_key
 from osm.data.voc import parse_voc
 from osm.errors import ConfigError, DataError
 
@@ -48,16 +48,7 @@ def find_airsarship(root: Path, split: str | None, test_ids: Sequence[str] | Non
             parse = parse_mbrect if label.suffix.lower() == ".mbrect" else parse_voc
             scenes.append(SceneFiles(number, image, label, parse))
             continue
-        what = "image" if image is None else "label"
-        have = label if image is None else image
-        report(
-            DataError(
-                have or root,
-                found=f"no {what} for scene {number}",
-                expected=_LAYOUT,
-                mend=f"add the {what} of this scene, or remove the lone file",
-            )
-        )
+        report(missing_partner(image, label, number, root, _LAYOUT))
     return scenes
 
 

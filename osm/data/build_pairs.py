@@ -16,7 +16,7 @@ from osm.data.cutting import UNREGISTERED, Candidate, Screening, cut_scene, vect
 from osm.data.eight_bit import AUTO, ReadRule
 from osm.data.folders import whole_folder
 from osm.data.pairs import BASE_NAME, MANIFEST_NAME, OPTICAL_NAME, SAR_NAME
-from osm.data.parallel import Step
+from osm.data.parallel import Step, named
 from osm.data.partners import ScenePair, find_files, find_partners
 from osm.data.patches import REASONS, CutRule
 from osm.data.radiometry import Radiometry
@@ -102,7 +102,7 @@ def build_pairs(
         sheet_pages: Most contact sheets of each kind.
         overwrite: Whether a folder of pairs that is there already is replaced.
         jobs: Threads; by default one for each core, at most 16.
-        progress: Called after every scene.
+        progress: Called before every scene, and at the end.
         watch: Called now and then with what is under way.
 
     Raises:
@@ -148,7 +148,7 @@ def build_pairs(
             if watch is not None:
                 watch(f"registering {key}" if before.method == "estimate" else f"reading {key}", 0, 1)
             aligned = align(before, aligning, reading, jobs=jobs)
-            step = None if watch is None else _named(watch, f"cutting {key}")
+            step = named(watch, f"cutting {key}")
             found, uncut = cut_scene(key, aligned, cutting, Screening(screen, edited), base, jobs, step)
             candidates += found
             _write_tie_points(folder / TIE_POINTS_NAME, aligned, done)
@@ -284,10 +284,6 @@ def _light(aligned: Alignment) -> Alignment:
     """The same without the pixels of its scenes, which are done with."""
     hollow = (Hollow(source.size_px, source.radiometry) for source in (aligned.sar, aligned.optical))
     return replace(aligned, sar=next(hollow), optical=next(hollow))
-
-
-def _named(watch: Step, what: str) -> Progress:
-    return lambda done, total: watch(what, done, total)
 
 
 def _checksums(paths: Sequence[Path]) -> dict[Path, str]:

@@ -105,8 +105,7 @@ def count_groups(groups: dict[str, str]) -> dict[str, int]:
 def _listed(path: Path) -> list[str]:
     if path.suffix == ".json":
         return [Path(image.file_name).stem for image in read_coco(path, raise_problem)]
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [Path(line.split()[0]).stem for line in lines if line.strip()]
+    return [Path(name).stem for name in ssdd.read_list(path)]
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, str]]:

@@ -17,7 +17,7 @@ _MAX_OFFSET_PX = 0.5
 
 @dataclass(frozen=True)
 class ScenePair:
-    """One place in two images of the same pixel grid.
+    """One place in two images.
 
     Args:
         key: What the two file names have in common.

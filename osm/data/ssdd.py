@@ -85,7 +85,7 @@ def _select(base: Path, names: list[str], split: str | None, test_ids: Sequence[
     lists = base / "ImageSets" / "Main"
     listing = lists / f"{split}.txt"
     if test_ids is None and listing.is_file():
-        chosen = list(dict.fromkeys(_listed(listing)))
+        chosen = list(dict.fromkeys(read_list(listing)))
     elif split in ("train", "test"):
         if test_ids is not None:
             check_test_ids(base, names, test_ids)
@@ -107,7 +107,12 @@ def _select(base: Path, names: list[str], split: str | None, test_ids: Sequence[
     return chosen
 
 
-def _listed(listing: Path) -> list[str]:
+def read_list(listing: Path) -> list[str]:
+    """Names of scenes, the first word of each line.
+
+    Raises:
+        DataError: It cannot be read, or is no text.
+    """
     expected = "a name of a scene in each line"
     try:
         lines = listing.read_text(encoding="utf-8-sig").splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -23,10 +24,11 @@ def test_help_names_every_command():
     result = run("--help")
     assert result.returncode == 0
     commands = (
-        "doctor demo simulate data pretrain match inspect finetune probe compare report export import certificate card"
+        "doctor demo simulate data config pretrain match inspect finetune probe compare report detect view "
+        "export import certificate card"
     )
     for command in commands.split():
-        assert f" {command} " in result.stdout
+        assert re.search(rf"^\W+{command} {{2,}}", result.stdout, re.MULTILINE), command
 
 
 def test_version():

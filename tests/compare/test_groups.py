@@ -84,13 +84,13 @@ def test_a_list_and_a_mask_contradict_each_other(tmp_path):
     assert make_grouping({}, listed=None, land_mask=None) is None
 
 
-def test_a_damaged_memory_is_no_memory(tmp_path):
+def test_a_damaged_memory_is_an_error(tmp_path):
     remember(tmp_path, Grouping({"1": "inshore"}, "x"))
     assert recall(tmp_path) == Grouping({"1": "inshore"}, "x")
     values = json.loads((tmp_path / GROUPS).read_text())
     values["groups"]["1"] = "offshore"
     (tmp_path / GROUPS).write_text(json.dumps(values))
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="SHA-256"):
         recall(tmp_path)
 
 

@@ -76,8 +76,7 @@ def test_other_images_are_not(seed: int) -> None:
     assert found_at(speckled(2 * seed), speckled(2 * seed + 1)) is None
 
 
-def test_the_same_land_under_other_speckle_is_no_copy_of_the_pixels() -> None:
-    """Water and land where they were, every pixel another: what is new is the noise, and it is most of the texture."""
+def test_other_speckle_over_one_level_is_no_copy() -> None:
     drawing = np.random.default_rng(0)
     level = np.full((200, 240), 60.0)
     first, second = (level * drawing.gamma(4, 0.25, level.shape) for _ in range(2))

@@ -61,12 +61,9 @@ def run_batch(order: Order, scenes: Sequence[SceneFile], folder: Path, run: Run 
                 mend="choose another --out, or give --overwrite to search them again",
             )
         left = [scene for scene in scenes if scene.scene_id not in outcomes]
-        for outcome in outcomes.values():
-            run.ended(outcome)
 
         def end(outcome: Outcome) -> None:
             outcomes[outcome.scene.scene_id] = outcome
-            run.ended(outcome)
 
         suffixes = (*FORMATS.values(), RECORD, FAILURE)
         clear_torn(folder, [f"{scene.scene_id}{suffix}" for scene in left for suffix in suffixes])
@@ -139,7 +136,7 @@ def _run_elsewhere(
     for number, lost in run.elsewhere(search_chunk, chunks, folder / "logs"):
         for scene in chunks[number].scenes:
             record, failure = read_record(folder, scene), folder / f"{scene.scene_id}{FAILURE}"
-            if record is not None and record["key"] == key_of(order, scene):
+            if record is not None and record["key"] == key_of(order, scene) and files_there(folder, record):
                 outcome = outcome_of(scene, record, "searched")
             elif failure.is_file():
                 outcome = Outcome(scene, "failed", error=str(read_json(failure)["error"]))

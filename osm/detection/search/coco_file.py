@@ -7,9 +7,6 @@ from typing import Any
 
 from osm.detection.search.ships import Ships
 
-#: Suffix of the file in an output folder, after the scene's name.
-SUFFIX = ".coco.json"
-
 
 def coco_record(scenes: Sequence[Ships]) -> dict[str, Any]:
     """One image a scene, boxes as annotations with a score, and the one category.

@@ -52,8 +52,10 @@ def run_into_file(
     with writing(out):
         if several:
             outcomes = run_batch(replace(order, formats=()), scenes, kept, run)
-            if any(outcome.state != "failed" for outcome in outcomes):
-                write_tables(out, kind, read_done(kept, scenes))
+            # what a failed scene left earlier, under other weights perhaps, is not of this search
+            searched = [outcome.scene for outcome in outcomes if outcome.state != "failed"]
+            if searched:
+                write_tables(out, kind, read_done(kept, searched))
             return outcomes
         placed = search_and_place(
             open_runtime(order.weights, order.device), open_land(order), order, scenes[0], run.progress

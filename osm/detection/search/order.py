@@ -89,14 +89,12 @@ class Run:
         jobs: Jobs at a time, of ``elsewhere``.
         elsewhere: Where scenes run; one after the other in this process if None.
         progress: Told what is under way.
-        ended: Told of each scene as it ends.
     """
 
     overwrite: bool = False
     jobs: int = 1
     elsewhere: Elsewhere | None = None
     progress: Progress = lambda what, done, total: None
-    ended: Callable[[Outcome], None] = lambda outcome: None
 
 
 def open_land(order: Order) -> LandMask | None:

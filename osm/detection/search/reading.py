@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from osm.data.images import mean_band
+from osm.data.eight_bit import AUTO_DEEP
+from osm.data.images import GREY_SPREAD, mean_band
 from osm.data.limits import find_limits
 from osm.data.radiometry import Radiometry
 from osm.data.raster import Raster, RasterInfo
@@ -21,10 +22,6 @@ from osm.errors import DataError
 
 #: Parts in which the levels are looked for: low and wide, so that the rows of a striped file stay in GDAL's cache.
 _PART_ROWS, _PART_COLUMNS = 256, 4096
-#: The same limit as ``osm.data.images.to_gray``, which looks at whole images.
-_GREY_SPREAD = 0.03
-#: Where the weights say ``none``, which 8-bit scenes alone can be.
-_DEEP = Radiometry("percentile", 0.5, 99.5)
 
 T = TypeVar("T")
 
@@ -140,14 +137,14 @@ class SceneReader:
 
         how, notes = Radiometry.parse(asked or of_weights), []
         if how.kind == "none" and self.info.dtype != "uint8" and asked is None:
-            how = _DEEP
+            how = AUTO_DEEP  # none is for 8-bit scenes alone
             notes.append(f"the weights were trained on 8-bit images; this one is {self.info.dtype}, mapped by {how}")
         if how.kind == "none" and self.info.dtype != "uint8":
             raise DataError(
                 self.info.path,
                 found=f"values of {self.info.dtype}",
                 expected="8-bit ones for the radiometry none",
-                mend=f"give --radiometry {_DEEP}",
+                mend=f"give --radiometry {AUTO_DEEP}",
             )
         if how.kind == "log" and np.dtype(self.info.dtype).kind in "if" and _mostly_negative(parts(), self._nodata):
             # the percentiles of logarithms are those of the decibels, which are logarithms already
@@ -252,7 +249,7 @@ def _refuse_colour(path: Path, parts: Iterable[npt.NDArray[Any]], eight_bit: boo
         if finite.size:
             least, most = min(least, float(finite.min())), max(most, float(finite.max()))
     span = 255.0 if eight_bit else most - least
-    if total / count > _GREY_SPREAD * span:
+    if total / count > GREY_SPREAD * span:
         raise DataError(
             path,
             found=f"three bands that differ by {total / count:.3g} on average (a colour image)",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,7 +149,7 @@ def test_jobs_elsewhere_leave_what_is_known_here(folder, tmp_path, opened) -> No
     outcomes = run_batch(ORDER, scenes, out, Run(elsewhere=elsewhere, jobs=2))
     assert [outcome.state for outcome in outcomes] == ["searched", "failed", "searched", "failed"]
     assert outcomes[3].error == "its job was lost: its node was lost; run the command again"
-    assert search_chunk.__module__ == "osm.detection.search.batch"  # as submitit pickles it
+    assert pickle.loads(pickle.dumps(search_chunk)) is search_chunk  # as submitit does
 
 
 def test_one_file_for_several_scenes_goes_on_where_it_ended(folder, tmp_path, opened) -> None:
@@ -162,6 +164,32 @@ def test_one_file_for_several_scenes_goes_on_where_it_ended(folder, tmp_path, op
     assert len(json.loads(out.read_text())["searched"]) == 4
     with pytest.raises(ConfigError, match="expected one"):
         run_into_file(ORDER, scenes, tmp_path / "a.png", "png")
+
+
+def test_a_scene_that_fails_now_leaves_no_ships_of_an_earlier_search(folder, tmp_path, opened) -> None:
+    (folder / "b.tif").unlink()
+    scenes, out = gather_scenes([folder]), tmp_path / "ships.geojson"
+    run_into_file(ORDER, scenes, out, "geojson")
+    assert b'"scene":"c"' in out.read_bytes().replace(b" ", b"")
+    whole = (folder / "c.tif").read_bytes()
+    (folder / "c.tif").write_bytes(whole[: len(whole) // 2])
+    other = replace(ORDER, weights_sha256="cd" * 32)
+    outcomes = run_into_file(other, gather_scenes([folder]), out, "geojson", Run(overwrite=True))
+    assert [outcome.state for outcome in outcomes] == ["searched", "failed", "searched"]
+    assert {feature["properties"]["scene"] for feature in json.loads(out.read_text())["features"]} == {"a", "d"}
+
+
+def test_a_lost_job_is_no_search_because_there_was_one_before(folder, tmp_path, opened) -> None:
+    scenes, out = gather_scenes([folder / "a.tif"]), tmp_path / "out"
+    run_batch(ORDER, scenes, out)
+    (out / "a.csv").unlink()
+
+    def elsewhere(function, chunks, logs):
+        yield 0, "its node was lost"
+
+    (outcome,) = run_batch(ORDER, scenes, out, Run(elsewhere=elsewhere))
+    assert outcome.state == "failed"
+    assert "its node was lost" in outcome.error
 
 
 def test_one_scene_into_one_file(folder, tmp_path, opened) -> None:
