@@ -80,12 +80,14 @@ def check_leaks(plan: Plan, data_root: Path, work_dir: Path, progress: Progress 
             "pairs": data["root"],
         }
         near = path.parent, data_root
-        seen = (_optical_pictures if optical else _pair_pictures)(data, plan.pretraining_roots, near)
+        faults: list[str] = []
+        seen = (_optical_pictures if optical else _pair_pictures)(data, plan.pretraining_roots, near, faults)
         if seen is None:
             parts.append(part | {"checked": False})
             caveats.append(
                 f"Leakage: the {number} {what} that {name} was pretrained on (folder {data['root']!r}) "
                 "are not at hand, so whether test scenes are among them could not be checked."
+                + "".join(f" A folder of that name was passed over: {fault}." for fault in faults)
             )
             continue
         root, trained_on = seen
@@ -106,19 +108,24 @@ def check_leaks(plan: Plan, data_root: Path, work_dir: Path, progress: Progress 
     return report
 
 
-def find_pairs(data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path, ...]) -> PairSource | None:
+def find_pairs(
+    data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path, ...], faults: list[str] | None = None
+) -> PairSource | None:
     """The pairs that a card names, where a folder of that name and as many pairs is at hand.
 
     Args:
         data: ``data`` of the card.
         roots: Folders that the config names.
         beside: Files or folders near which to look: in them, and in the folders above.
+        faults: Is told why a folder of that name was passed over.
     """
     for place in _places(str(data.get("root", "")), roots, beside):
         try:
             pairs = read_pairs(place)
-        except DataError:
-            continue  # another folder of that name
+        except DataError as error:
+            if faults is not None:
+                faults.append(error.line)
+            continue
         # unusable pairs are left out before they are counted into a card
         dropped = sum(int(count) for count in (data.get("dropped") or {}).values())
         if len(pairs) in (data.get("pairs"), data.get("pairs", 0) + dropped):
@@ -127,7 +134,7 @@ def find_pairs(data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path,
 
 
 def find_optical_scenes(
-    data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path, ...]
+    data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path, ...], faults: list[str] | None = None
 ) -> tuple[Path, list[Scene]] | None:
     """The scenes that a detector was trained on, where a folder of that name holds as many of its kind, or more.
 
@@ -136,6 +143,7 @@ def find_optical_scenes(
             returned.
         roots: As of ``find_pairs``.
         beside: Likewise.
+        faults: Likewise.
 
     Returns:
         The folder and the scenes.
@@ -143,8 +151,10 @@ def find_optical_scenes(
     for place in _places(str(data.get("root", "")), roots, beside):
         try:
             scenes = read_scenes(data["kind"], place, data["train_split"])
-        except OSMError:
-            continue  # another folder of that name
+        except OSMError as error:
+            if faults is not None:
+                faults.append(error.line)
+            continue
         if len(scenes) >= data.get("train_scenes", 1):
             return place, scenes
     return None
@@ -162,16 +172,16 @@ def _places(name: str, roots: tuple[str, ...], beside: tuple[Path, ...]) -> Iter
 
 
 def _pair_pictures(
-    data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path, ...]
+    data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path, ...], faults: list[str]
 ) -> tuple[Path, list[Picture]] | None:
-    pairs = find_pairs(data, roots, beside)
+    pairs = find_pairs(data, roots, beside, faults)
     return None if pairs is None else (pairs.root, pair_pictures(pairs))
 
 
 def _optical_pictures(
-    data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path, ...]
+    data: dict[str, Any], roots: tuple[str, ...], beside: tuple[Path, ...], faults: list[str]
 ) -> tuple[Path, list[Picture]] | None:
-    found = find_optical_scenes(data, roots, beside)
+    found = find_optical_scenes(data, roots, beside, faults)
     return None if found is None else (found[0], scene_pictures(found[1]))
 
 

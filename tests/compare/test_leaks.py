@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -120,8 +121,13 @@ def test_pretraining_pairs_are_compared_where_they_are_at_hand(ssdd_config, tmp_
     Image.fromarray(seen[10:266, 20:276]).save(next((tmp_path / "pairs").rglob("sar*/2.png")))
     with pytest.raises(DataError, match=r"000001 and 2\.png: they share .*then pretrain osm without those pairs"):
         check_leaks(plan, scenes, tmp_path / "work")
+    next((tmp_path / "pairs").rglob("opt*/1.png")).unlink()
+    report = check_leaks(plan, scenes, tmp_path / "work")
+    assert "not at hand" in report.caveats[0]
+    assert re.search(r"passed over: .*1\.png: found ", report.caveats[0])
     shutil.rmtree(tmp_path / "pairs")
     report = check_leaks(plan, scenes, tmp_path / "work")
+    assert "passed over" not in report.caveats[0]
     assert "3 pairs that osm was pretrained on (folder 'pairs') are not at hand" in report.caveats[0]
     assert report.parts[1]["checked"] is False
 
