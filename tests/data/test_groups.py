@@ -55,6 +55,9 @@ def test_ssdd_brings_its_groups(ssdd: Path) -> None:
     with pytest.raises(DataError, match="000001, which is inshore too"):
         find_groups("ssdd", ssdd)
     assert find_groups("air-sarship-1.0", ssdd) == {}
+    (ssdd / "ImageSets/Main/inshore.txt").write_bytes(b"\xff\xfe000001")
+    with pytest.raises(DataError, match=r"inshore\.txt: found no text"):
+        find_groups("ssdd", ssdd)
 
 
 def test_verify_checks_a_list(ssdd: Path, tmp_path: Path) -> None:
