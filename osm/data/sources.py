@@ -167,18 +167,16 @@ def _open(
     # what missing_pixels would find in the whole: zeros are measurements where there are negative values
     asks = zero_is_fill and nodata is None and info.dtype.startswith(("int", "float"))
     negative = False
-    if how.kind in ("none", "linear"):  # which state their limits
-        limits = find_limits(how, list, nodata)
+
+    def parts() -> Iterator[npt.NDArray[Any]]:
+        nonlocal negative
+        for values in source.stripes():
+            negative = negative or (asks and has_negatives(values))
+            yield values
+
+    limits = find_limits(how, parts, nodata)
+    if how.kind in ("none", "linear"):  # which look at no value
         negative = asks and any(has_negatives(values) for values in source.stripes())
-    else:
-
-        def parts() -> Iterator[npt.NDArray[Any]]:
-            nonlocal negative
-            for values in source.stripes():
-                negative = negative or (asks and has_negatives(values))
-                yield values
-
-        limits = find_limits(how, parts, nodata)
     return replace(source, zero_is_fill=zero_is_fill and not negative, limits=limits)
 
 

@@ -63,9 +63,8 @@ def seam_score(sar: Bytes, optical: Bytes, missing: Mask | None = None) -> float
     # all in one image, so that it is turned once; what is unknown counts as nothing, and is not counted
     image = np.dstack([white, np.log1p(grey), np.ones_like(grey)]) * known[..., None]
     to_levels = np.linalg.inv(to_texture)
-    steadiest = 0.0
+    side, steadiest = _canvas(width, height), 0.0
     for turn in _turns(width, height):
-        side = _canvas(width, height)
         turned = np.asarray(cv2.warpAffine(image, turn, (side, side), flags=cv2.INTER_LINEAR), dtype=np.float32)
         steadiest = max(steadiest, _steadiest(turned, to_levels))
     return steadiest / (1 + steadiest)
