@@ -27,7 +27,7 @@ overrides = {
     "train.warmup_steps": 30,
     "train.batch_size": 4,
     "train.checkpoint_epochs": 0,
-    "test.precision": "bfloat16",
+    "test.precision": "auto",
     # fewer proposals: a tile of 256 px does not hold more ships
     "model.train_cfg.rcnn.sampler.num": 128,
     "model.train_cfg.rpn_proposal.nms_pre": 500,

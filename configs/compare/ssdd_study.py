@@ -32,5 +32,5 @@ overrides = {
     "train.schedule": "cosine",
     "train.warmup_steps": 30,
     "train.checkpoint_epochs": 0,
-    "test.precision": "bfloat16",
+    "test.precision": "auto",
 }

@@ -25,4 +25,4 @@ train = dict(
     checkpoint_epochs=0,
 )
 
-test = dict(precision="bfloat16")
+test = dict(precision="auto")

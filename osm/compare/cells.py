@@ -14,7 +14,7 @@ from osm.compare.plan import Cell
 from osm.compare.study import CellResult, Study
 from osm.compat.versions import git_revision
 from osm.detection.arms import Init
-from osm.detection.conditions import asked, device, read_conditions, software
+from osm.detection.conditions import asked, device, precision, read_conditions, software
 from osm.errors import ConfigError, DataError
 from osm.files import SEAL, check_seal, digests, read_json
 
@@ -134,9 +134,11 @@ def check_cells(cells: Sequence[Cell], digest: str, work_dir: Path, executor: st
     done = finished_cells(cells, digest, work_dir)
     if not all(done):
         # jobs of a cluster run on another machine than this one
-        here = {} if executor == "slurm" else {"device": device()}
-        for recipe in {cell.recipe.engine: cell.recipe for cell in cells}.values():
-            old = [cell for cell, over in zip(cells, done, strict=True) if over and cell.recipe.engine == recipe.engine]
+        elsewhere = executor == "slurm"
+        for recipe in {cell.recipe.detector: cell.recipe for cell in cells}.values():
+            name = recipe.detector
+            old = [cell for cell, over in zip(cells, done, strict=True) if over and cell.recipe.detector == name]
+            here = {} if elsewhere else {"device": device(), "precision": precision(recipe)}
             fairness.check_software(
                 ran(old, work_dir), {"software": software(recipe), **here}, work_dir, git_revision()
             )

@@ -11,9 +11,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
+from osm.compat.device import PRECISIONS, precision_on
 from osm.errors import ConfigError
-
-DTYPES = ("bfloat16", "float32")
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -24,28 +23,28 @@ class AutocastOptimWrapper(OptimWrapper):
     what a plain ``OptimWrapper`` writes: a run can change its ``dtype`` when it is resumed.
 
     Args:
-        dtype: ``"bfloat16"``, or ``"float32"`` for no autocast at all.
+        dtype: ``"bfloat16"``, ``"float32"`` for no autocast at all, or ``"auto"`` for what suits the model's device.
         **kwargs: Those of ``mmengine.optim.OptimWrapper``.
 
     Raises:
         ConfigError: Another ``dtype`` (float16 would need a gradient scaler).
     """
 
-    def __init__(self, dtype: str = "bfloat16", **kwargs: Any) -> None:
-        if dtype not in DTYPES:
+    def __init__(self, dtype: str = "auto", **kwargs: Any) -> None:
+        if dtype not in PRECISIONS:
             raise ConfigError(
-                "optim_wrapper.dtype", found=repr(dtype), expected=" or ".join(DTYPES), mend="change it in the config"
+                "optim_wrapper.dtype",
+                found=repr(dtype),
+                expected=" or ".join(PRECISIONS),
+                mend="change it in the config",
             )
         super().__init__(**kwargs)
-        self.cast_dtype: torch.dtype = getattr(torch, dtype)
+        self.precision = dtype
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """The context of one forward pass of ``model`` in training."""
-        device = next(model.parameters()).device
-        enabled = self.cast_dtype != torch.float32
-        with (
-            super().optim_context(model),
-            torch.autocast(device.type, dtype=self.cast_dtype if enabled else None, enabled=enabled),
-        ):
+        device = next(model.parameters()).device.type
+        enabled = precision_on(self.precision, device) == "bfloat16"
+        with super().optim_context(model), torch.autocast(device, dtype=torch.bfloat16, enabled=enabled):
             yield

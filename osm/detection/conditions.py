@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from osm.compat.device import precision_on
 from osm.compat.versions import code_sha256, git_revision, package_versions
 from osm.data.scene import Scene
 from osm.detection.arms import Init
@@ -97,6 +98,14 @@ def device() -> str:
     from mmengine.device import get_device
 
     return str(get_device())
+
+
+def precision(recipe: Recipe) -> dict[str, str]:
+    """What the forward passes are computed in here, which "auto" leaves to the device."""
+    return {
+        "train": precision_on(recipe.train.precision, device()),
+        "test": precision_on(recipe.test.precision, device()),
+    }
 
 
 def machine() -> dict[str, Any]:

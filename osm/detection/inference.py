@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from mmengine.dataset import pseudo_collate
 
+from osm.compat.device import precision_on
 from osm.detection.dataset import TURNS, TileDataset
 from osm.detection.merge import merge_tiles
 from osm.detection.predictions import Predictions, ScenePrediction, TilePrediction
@@ -41,11 +42,12 @@ def predict_tiles(
     """
     dataset = TileDataset(tiles, store, test.tiling(data).tile_px)
     device = next(model.parameters()).device
+    low = precision_on(test.precision, device.type) == "bfloat16"
     model.eval()
     found: list[TilePrediction] = []
     with (
         torch.inference_mode(),
-        torch.autocast(device.type, dtype=torch.bfloat16, enabled=test.precision == "bfloat16"),
+        torch.autocast(device.type, dtype=torch.bfloat16, enabled=low),
     ):
         for start in range(0, len(tiles), test.batch_size):
             chosen = range(start, min(start + test.batch_size, len(tiles)))

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from osm.compat.config_files import read_config_file
+from osm.compat.device import PRECISIONS
 from osm.configs import check_choices, check_values
 from osm.detection.engines import DEFAULT, find_engine
 from osm.errors import ConfigError
 from osm.transfer.architectures import architecture
 
 SCHEDULES = ("cosine", "step", "constant")
-PRECISIONS = ("bfloat16", "float32")
 #: Top-level names a detection config may set; ``model`` is the engine's own vocabulary.
 KEYS = ("detector", "engine", "architecture", "model", "data", "train", "test")
 #: What mmdet's configs bring along by inheritance and this engine replaces.
@@ -101,7 +101,7 @@ class TrainSettings:
         warmup_steps: Steps of linear warm-up.
         schedule: ``cosine`` (to a hundredth), ``step`` (÷10 at 2/3 and 8/9) or ``constant``.
         clip_norm: Largest norm of the gradient; 0 for no limit.
-        precision: ``bfloat16`` or ``float32``.
+        precision: ``bfloat16``, ``float32``, or ``auto``: bfloat16 where the device has instructions for it.
         augment: Flips and quarter turns.
         checkpoint_epochs: Epochs between checkpoints to resume from; 0 for none.
         min_steps: Steps that are trained at least, by more epochs where the tiles are few; 0 for ``epochs`` alone.
@@ -117,7 +117,7 @@ class TrainSettings:
     warmup_steps: int = 100
     schedule: str = "cosine"
     clip_norm: float = 10.0
-    precision: str = "bfloat16"
+    precision: str = "auto"
     augment: bool = True
     checkpoint_epochs: int = 1
     min_steps: int = 0
@@ -130,7 +130,7 @@ class TestSettings:
 
     Attributes:
         batch_size: Tiles a forward pass.
-        precision: ``bfloat16`` or ``float32``.
+        precision: As of ``TrainSettings``.
         merge_iou: Detections of a scene that overlap this much are one.
         merge_smaller: So are detections of different tiles that share this much of the smaller one.
         tile_px: Side of a tile when searching, where it is to be another than in training; 0 for the same. Large

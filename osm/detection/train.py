@@ -16,6 +16,7 @@ from osm.detection.conditions import (
     drawn,
     frozen,
     machine,
+    precision,
     scenes_used,
     software,
     steps_taken,
@@ -141,6 +142,7 @@ def train_and_search(
         "data": {**scenes_used(train_scenes, test_scenes), "train_tiles": tiles_used(tiles)},
         "software": software(recipe),
         "device": device(),
+        "precision": precision(recipe),
         "machine": machine(),
         "drawn_backbone": drawn(certificate.to_json()),
     }

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from osm.compat.config_files import read_config_file
+from osm.compat.device import PRECISIONS
 from osm.compat.optimizers import check_optimizer
 from osm.configs import check_choices, check_values, nearest
 from osm.data.neighbours import Likeness
 from osm.data.split import KINDS
 from osm.errors import ConfigError
 from osm.matching.settings import (
-    PRECISIONS,
     RESIDENT,
     SCHEDULES,
     SECTIONS,

@@ -18,6 +18,7 @@ from mmengine.registry import MODELS
 from osm.compat.allocator import memory_kept
 from osm.compat.checkpoints import trust_mmengine_checkpoints
 from osm.compat.compiling import check_compiler, compiled
+from osm.compat.device import precision_on
 from osm.compat.resume import newest_checkpoint
 from osm.compat.sync_norm import separate_batch_norm, synchronise_batch_norm
 from osm.data.parallel import Step
@@ -161,13 +162,16 @@ def pretrain(
 
         log = open_readable_log(work.log)
         coverage = certificates[0].coverage
+        device = get_device()
+        precision = precision_on(settings.train.precision, device)
         if opened.dropped:
             log.info(f"{len(opened.dropped)} pairs are left out, listed in {work.dropped}: {counts(opened.dropped)}")
         log.info(
             f"{len(split.train)} training and {len(split.test)} test pairs (split: {split.kind}); "
             f"{settings.model['architecture']} from {init.name if init else 'a random start'} "
             f"(coverage {coverage:.2f}); "
-            f"{settings.train.epochs} epochs of {steps_per_epoch} steps on {get_device()}; everything else: {work.log}"
+            f"{settings.train.epochs} epochs of {steps_per_epoch} steps on {device} in {precision}; "
+            f"everything else: {work.log}"
         )
         trust_mmengine_checkpoints()
         plan = runner_config(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from osm.compat.device import pick_device, precision_on
 from osm.matching.settings import AugmentSettings, Settings
 from osm.transfer.architectures import IMAGENET_MEAN, IMAGENET_STD, architecture
 
@@ -61,6 +62,7 @@ def departures(settings: Settings, split_kind: str, coverage: float = 1.0) -> li
     here |= {"data.split": split_kind, "init coverage": round(coverage, 3)}
     known = architecture(settings.model["architecture"])
     here |= {"input.mean": known.mean, "input.std": known.std}
+    here["train.precision"] = precision_on(settings.train.precision, pick_device("auto"))
     found = []
     for name, value in wanted.items():
         actual = here.get(name)

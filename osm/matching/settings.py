@@ -8,7 +8,6 @@ from typing import Any
 from osm.data.neighbours import Likeness
 from osm.data.pairs import SplitRule
 
-PRECISIONS = ("bfloat16", "float32")
 SCHEDULES = ("constant", "cosine")
 RESIDENT = ("auto", "on", "off")
 #: The parts of a config.
@@ -78,7 +77,7 @@ class TrainSettings:
             ``{"sar.backbone.layer1": 0.1}``; the longest that fits counts.
         anchor: Pull of the backbones towards their start (L2-SP, Li et al., ICML 2018): each step moves every
             weight by the rate times this towards where it began.
-        precision: "bfloat16" (autocast) or "float32".
+        precision: "bfloat16" (autocast), "float32", or "auto": bfloat16 where the device has instructions for it.
         seed: Seed of the random start, the order of pairs and the negatives.
         log_every_steps: Steps between two lines of the log; each epoch ends with one in any case.
         checkpoint_every_epochs: Epochs between two checkpoints; the last two are kept.
@@ -99,7 +98,7 @@ class TrainSettings:
     warmup_epochs: float = 0.0
     lr_mult: dict[str, float] = field(default_factory=dict)
     anchor: float = 0.0
-    precision: str = "bfloat16"
+    precision: str = "auto"
     seed: int = 0
     log_every_steps: int = 50
     checkpoint_every_epochs: int = 1

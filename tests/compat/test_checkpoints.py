@@ -119,7 +119,7 @@ def test_gradients_are_accumulated_as_by_mmengines_own_wrapper():
 @pytest.mark.parametrize("dtype", ["float16", "bf16"])
 def test_other_dtypes_are_refused_with_what_is_allowed(dtype):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    with pytest.raises(ConfigError, match=f"found '{dtype}'; expected bfloat16 or float32"):
+    with pytest.raises(ConfigError, match=f"found '{dtype}'; expected auto or bfloat16 or float32"):
         AutocastOptimWrapper(dtype=dtype, optimizer=optimizer)
 
 

@@ -34,7 +34,7 @@ def test_every_config_loads_and_has_a_name_of_its_own(repo_root, needs_ultralyti
         ("train = dict(epochs='3')", r"train.epochs = '3'.*expected a int"),
         ("data = dict(tile_px=100)", r"data.tile_px = 100.*multiple of 32"),
         ("data = dict(overlap_px=256)", r"data.overlap_px = 256.*below data.tile_px"),
-        ("train = dict(precision='half')", r"train.precision = 'half'.*one of bfloat16, float32"),
+        ("train = dict(precision='half')", r"train.precision = 'half'.*one of auto, bfloat16, float32"),
         ("train = dict(schedule='cosin')", r"train.schedule = 'cosin'.*one of cosine, step, constant; write 'cosine'"),
         ("train = dict(batch_size=1)", r"train.batch_size = 1.*2 or more"),
         ("data = dict(train_fraction=0)", r"data.train_fraction = 0.*above 0"),

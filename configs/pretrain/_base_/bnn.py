@@ -1,7 +1,8 @@
 # The bridge network with the constants of its papers (Xu et al., AAAI 2019; Huang et al., QXS-SAROPT,
 # section III-A). Two things are said otherwise than in the reference code, and neither changes what is
 # learned in expectation: negatives are drawn inside the batch (reference: a further pass for each one;
-# say negatives="reference" for that), and the forward pass runs in bfloat16 (say precision="float32").
+# say negatives="reference" for that), and the forward pass runs in bfloat16 where the
+# device has instructions for it (say precision="float32").
 # metrics.json lists every departure of a run under "departures".
 
 model = dict(
@@ -22,7 +23,7 @@ train = dict(
     optimizer=dict(type="SGD", lr=0.005, momentum=0.0, weight_decay=0.0),
     schedule="constant",
     warmup_epochs=0.0,
-    precision="bfloat16",
+    precision="auto",
     seed=0,
     log_every_steps=50,
     checkpoint_every_epochs=1,

@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 
 #: Of intervals, and of what is called settled.
 CONFIDENCE = 0.95
+#: What p is held against; a little above 0.05, since p is a quotient.
+ALPHA = 0.05 + 1e-12
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,19 @@ class Difference:
         return (self.high - self.low) / 2
 
     @property
-    def settled(self) -> bool:
+    def excludes_zero(self) -> bool:
+        """Whether zero lies outside of the interval, which is not corrected for several comparisons."""
+        return self.low > 0 or self.high < 0
+
+    @property
+    def rejects(self) -> bool:
         """Whether the corrected p-value (or, before correction, the plain one) is at most 0.05."""
-        return (self.p if self.p_holm is None else self.p_holm) <= 1 - CONFIDENCE + 1e-12
+        return (self.p if self.p_holm is None else self.p_holm) <= ALPHA
+
+    @property
+    def settled(self) -> bool:
+        """Whether test and interval agree that it is not zero."""
+        return self.rejects and self.excludes_zero
 
 
 def interval(deltas: Floats, draws: Floats, scenes: int, rng: np.random.Generator) -> tuple[float, float, Spread]:

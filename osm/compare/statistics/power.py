@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
-from osm.compare.statistics.difference import CONFIDENCE, Difference
-from osm.compare.statistics.spread import Spread
+from osm.compare.statistics.chance import freedom_of, inside, reach_of
+from osm.compare.statistics.difference import ALPHA, CONFIDENCE, Difference
 
 POWER = 0.8
 
@@ -28,25 +29,43 @@ class Needed:
     more_seeds: int | None
 
 
+@lru_cache(maxsize=4096)
 def detectable(difference: Difference) -> float:
-    """Smallest true difference that would be found in 80 % of such studies, as a fraction of AP."""
-    return difference.half_width + _t(POWER, difference.spread.freedom) * difference.spread.se
+    """Smallest true difference that about 80 % of such studies would find, as a fraction of AP.
+
+    Of one comparison, before any correction for several; the spread is taken for the true one, which three seeds know
+    badly. How often it was found in experiments: docs/statistics.md.
+    """
+    from scipy.special import nctdtrinc
+
+    spread = difference.spread
+    if spread.se == 0:
+        return 0.0
+    fit = difference.half_width / reach_of(spread, CONFIDENCE)
+    freedom = freedom_of(spread, CONFIDENCE)
+    limit = _quantile(freedom, (1 + CONFIDENCE) / 2)
+    # how far a t that is not central has to be off to go beyond the limit in 80 %
+    off = limit + _quantile(freedom, POWER) if math.isinf(freedom) else nctdtrinc(freedom, 1 - POWER, limit)
+    return float(off) * spread.se * fit
 
 
+@lru_cache(maxsize=4096)
 def needed(difference: Difference) -> Needed:
     """How much more data would make the interval exclude zero, if difference and spread stay what they are.
 
     The larger study then has an even chance: a difference that is only just excluded is missed half of the time.
     """
-    if difference.low > 0 or difference.high < 0:
+    if difference.excludes_zero:
         return Needed(0, 0)
-    spread = difference.spread
-    base = _half_width(spread)
-    fit = difference.half_width / base if base > 0 else 1.0
-    goal = abs(difference.estimate)
+    spread, goal = difference.spread, abs(difference.estimate)
+    if goal == 0 or spread.variance == 0:
+        return Needed(None, None)
+    # an interval need not be symmetric: what counts is how far it reaches beyond zero
+    reached = difference.estimate - difference.low if difference.estimate > 0 else difference.high - difference.estimate
+    fit = reached / reach_of(spread, CONFIDENCE)
 
     def enough(seeds: int, scenes: int) -> bool:
-        return fit * _half_width(spread.scaled(seeds, scenes)) < goal
+        return inside(spread.scaled(seeds, scenes), goal / fit) > CONFIDENCE
 
     scenes = _least(lambda more: enough(spread.n_seeds, spread.n_scenes + more), MOST_SCENES)
     # one seed says nothing of how much another would differ
@@ -57,11 +76,11 @@ def needed(difference: Difference) -> Needed:
 
 
 def resolution_words(difference: Difference) -> str:
-    """``10 scenes and 3 seeds cannot resolve less than ±4.2 points``."""
+    """``10 scenes and 3 seeds cannot resolve less than about ±4.2 points``."""
     spread = difference.spread
     seeds = f"{spread.n_seeds} seed{'s' * (spread.n_seeds != 1)}"
     scenes = f"{spread.n_scenes} scene{'s' * (spread.n_scenes != 1)}"
-    return f"{scenes} and {seeds} cannot resolve less than ±{100 * detectable(difference):.1f} points"
+    return f"{scenes} and {seeds} cannot resolve less than about ±{100 * detectable(difference):.1f} points"
 
 
 def needed_words(difference: Difference, family: int = 1) -> str:
@@ -74,9 +93,13 @@ def needed_words(difference: Difference, family: int = 1) -> str:
     """
     if difference.settled:
         return "settled"
+    if difference.excludes_zero:
+        if difference.p <= ALPHA:
+            return "not settled after correction for the number of comparisons"
+        return "not settled: its interval excludes zero, its test does not agree"
+    if difference.rejects:
+        return "not settled: its test excludes chance, its interval holds zero"
     what = needed(difference)
-    if what.more_scenes == 0:
-        return "not settled after correction for the number of comparisons"
     ways = [
         f"{number:,} more {name}{'s' * (number != 1)}"
         for number, name in ((what.more_scenes, "scene"), (what.more_seeds, "seed"))
@@ -88,11 +111,7 @@ def needed_words(difference: Difference, family: int = 1) -> str:
     return f"not settled; {' or '.join(ways)} would {do}, if it stays as large"
 
 
-def _half_width(spread: Spread) -> float:
-    return _t((1 + CONFIDENCE) / 2, spread.freedom) * spread.se
-
-
-def _t(share: float, freedom: float) -> float:
+def _quantile(freedom: float, share: float) -> float:
     """Quantile of Student's t; that of the normal distribution for infinitely many degrees of freedom."""
     from scipy.special import ndtri, stdtrit
 

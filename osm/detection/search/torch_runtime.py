@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from mmdet.structures import DetDataSample
 
-from osm.compat.device import pick_device
+from osm.compat.device import pick_device, precision_on
 from osm.compat.runner import quiet_log
 from osm.compat.scope import mmdet_scope
 from osm.detection.engines import find_engine
@@ -92,7 +92,7 @@ class TorchRuntime:
         self.batch_size = test.batch_size
         self.merge_iou = test.merge_iou
         self.merge_smaller = test.merge_smaller
-        self.precision = test.precision
+        self.precision = precision_on(test.precision, self.device.type)
         model: Any = self.detector
         model.to(self.device, memory_format=torch.channels_last)
 

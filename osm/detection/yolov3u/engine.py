@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from osm.compat.device import pick_device, precision_on
 from osm.compat.ultralytics_scope import absent, ultralytics_scope
 from osm.detection.engine import fed
 from osm.detection.engines import Job
@@ -127,7 +128,8 @@ class UltralyticsEngine:
                 allow_mismatch=allow_contract_mismatch,
                 target=recipe.detector,
             )
-        network = build_network(name, seed, bfloat16=recipe.train.precision == "bfloat16")
+        precision = precision_on(recipe.train.precision, pick_device("auto"))
+        network = build_network(name, seed, bfloat16=precision == "bfloat16")
         fill_backbone(network, backbone, name)
         certificate.check(backbone_of(network, name))
         settings = read_section(recipe.path, "model", SearchSettings, {"model": recipe.model})

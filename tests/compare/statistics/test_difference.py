@@ -1,4 +1,4 @@
-"""Spread, interval, p-value, correction, and what would settle a difference: known answers."""
+"""Spread, interval, p-value and correction: known answers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from osm.compare.statistics.difference import Difference, interval, permutation_p
+from osm.compare.statistics.difference import interval, permutation_p
 from osm.compare.statistics.holm import corrected, holm
-from osm.compare.statistics.power import detectable, needed, needed_words, resolution_words
+from osm.compare.statistics.power import needed_words
 from osm.compare.statistics.ranking import CellRankings
-from osm.compare.statistics.spread import Spread, spread_of
+from osm.compare.statistics.spread import spread_of
 from osm.compare.statistics.study import Settings, differences
 from osm.compare.statistics.synthetic import World
 from osm.errors import DataError
+from tests.compare.statistics.cases import difference
 
 
 def gaussian(rng, seeds=4, scenes=40, draws=4000, seed_sd=1.0, scene_sd=2.0, both_sd=3.0, mean=0.0):
@@ -81,56 +82,10 @@ def test_holm_by_hand():
     assert holm([]) == []
 
 
-def difference(estimate=0.02, half=0.03, seeds=3, scenes=10, spread=None, p=0.2, **names):
-    spread = spread or Spread(seeds=1e-5, scenes=1e-4, both=5e-6, n_seeds=seeds, n_scenes=scenes)
-    names = {"detector": "d", "arm": "osm", "baseline": "scratch", "metric": "ap50", "place": "scene"} | names
-    return Difference(
-        **names, per_seed=((0, estimate),), estimate=estimate, low=estimate - half, high=estimate + half, p=p,
-        p_holm=None, spread=spread,
-    )  # fmt: skip
-
-
 def test_families_are_corrected_apart():
-    rows = [difference(p=0.02), difference(p=0.03, detector="e"), difference(p=0.04, arm="other")]
+    rows = [difference(0.04, p=0.02), difference(0.04, p=0.03, detector="e"), difference(0.04, p=0.04, arm="other")]
     assert [one.p_holm for one in corrected(rows)] == pytest.approx([0.04, 0.04, 0.04])
     assert [one.settled for one in corrected(rows)] == [True] * 3
-
-
-def test_what_is_needed_shrinks_with_the_difference_and_may_not_exist():
-    near, far = needed(difference(0.025)), needed(difference(0.01))
-    assert near.more_scenes is not None
-    assert far.more_scenes is None or far.more_scenes > near.more_scenes
-    of_seeds = difference(spread=Spread(seeds=1e-4, scenes=0.0, both=0.0, n_seeds=3, n_scenes=10))
-    assert needed(of_seeds).more_scenes is None
-    assert needed(of_seeds).more_seeds
-    of_scenes = difference(spread=Spread(seeds=0.0, scenes=1e-4, both=0.0, n_seeds=1, n_scenes=10))
-    assert needed(of_scenes).more_scenes
-    assert needed(of_scenes).more_seeds is None
-    assert needed(difference(0.04)).more_scenes == 0
-    assert needed(difference(0.0)).more_scenes is None
-
-
-def test_as_many_more_scenes_as_needed_are_enough_and_one_less_is_not():
-    spread = Spread(seeds=0.0, scenes=1e-4, both=0.0, n_seeds=1, n_scenes=10)
-    from scipy.stats import t
-
-    half = t.ppf(0.975, 9) * 0.01
-    more = needed(difference(0.012, half, spread=spread)).more_scenes
-
-    def half_of(scenes):
-        return t.ppf(0.975, scenes - 1) * 0.01 * np.sqrt(10 / scenes)
-
-    assert half_of(10 + more) < 0.012 <= half_of(9 + more)
-
-
-def test_in_plain_words():
-    one = difference(0.025)
-    assert resolution_words(one).startswith("10 scenes and 3 seeds cannot resolve less than ±")
-    assert 100 * detectable(one) > 3
-    assert "more scenes" in needed_words(one)
-    assert needed_words(replace(one, p_holm=0.01)) == "settled"
-    assert needed_words(difference(0.04)) == "not settled after correction for the number of comparisons"
-    assert "neither" in needed_words(difference(0.0))
 
 
 def cells(effect, seeds=3, scenes=12):
