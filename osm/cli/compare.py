@@ -116,7 +116,7 @@ def compare(
         fractions=None if fractions is None else parse_fractions(fractions),
     )
     if dry_run:
-        estimate(plan, data_root, folder, where.jobs)
+        estimate(plan, data_root, folder, where)
     else:
         group_scenes(plan, data_root, folder, groups, land_mask, near_m)
         run_and_report(plan, data_root, folder, where)
@@ -137,7 +137,7 @@ def group_scenes(
             remember(folder, grouping)
 
 
-def estimate(plan: Plan, data_root: Path, folder: Path, jobs: int) -> None:
+def estimate(plan: Plan, data_root: Path, folder: Path, where: Dispatch) -> None:
     """Print the cells of a plan, which are done and what the others cost."""
     from osm.compare.dry_run import dry_run
 
@@ -146,7 +146,8 @@ def estimate(plan: Plan, data_root: Path, folder: Path, jobs: int) -> None:
             plan,
             data_root=data_root,
             work_dir=folder,
-            jobs=jobs,
+            jobs=where.jobs,
+            executor=where.executor,
             progress=lambda cell, what, done, total: step(what, done, total),
         )
     typer.echo(forecast(found, plan))
@@ -267,8 +268,8 @@ def forecast(found: DryRun, plan: Plan) -> str:
     for cost in found.costs:
         trials = ", trials" if cost.trial else ""
         lines.append(
-            f"{cost.detector}{trials}: {cost.steps:,} steps of {cost.step_s:.3g} s and {cost.tiles:,} tiles "
-            f"of {cost.tile_s:.3g} s, timed on {cost.device} just now"
+            f"{cost.detector}{trials}: {cost.steps:,} steps of {cost.step_s:.3g} s and {cost.tiles + cost.looked_at:,} "
+            f"tiles of {cost.tile_s:.3g} s, timed on {cost.device} just now"
         )
     lines += [f"! {caveat}" for caveat in found.leaks.caveats]
     left = sum(not done for _, done in found.cells)

@@ -32,8 +32,8 @@ def report(
         list[str] | None,
         typer.Option(
             "--metric",
-            help="Figure of whole scenes to test: ap50 (if nothing is given), ap50_voc07, ap50_coco or ap_coco; repeat "
-            "it for more, and p-values are corrected for all of them.",
+            help="Figure of whole scenes to test beside ap50: ap50_voc07, ap50_coco or ap_coco; repeat it for more, "
+            "and p-values are corrected for all of them.",
         ),
     ] = None,
 ) -> None:
@@ -51,7 +51,7 @@ def report(
     from osm.errors import ConfigError
     from osm.files import read_json
 
-    metrics = tuple(dict.fromkeys(metric or METRICS))
+    metrics = tuple(dict.fromkeys((*METRICS, *(metric or ()))))
     for one in metrics:
         if one not in FIGURES:
             raise ConfigError("--metric", found=one, expected=" or ".join(FIGURES), mend="correct the option")

@@ -113,12 +113,12 @@ def _submit(function: Callable[[Task], None], task: Task, dispatch: Dispatch, lo
             executor.update_parameters(**{"timeout_min": 60 * 24, **dispatch.options})
             return executor.submit(function, task)  # type: ignore[no-any-return]
         executor = submitit.LocalExecutor(logs)
-        gpus = torch.cuda.device_count()
-        pinned = {"gpus_per_node": 1, "visible_gpus": (slot % gpus,)} if gpus else {}
-        executor.update_parameters(timeout_min=LONGEST_MIN, **pinned)
+        executor.update_parameters(timeout_min=LONGEST_MIN)
+        gpus = _visible_gpus(torch.cuda.device_count())
+        gpu = gpus[slot % len(gpus)] if gpus else ""
         # a cell that runs alone has as many threads as it would have here, which decides the last bits of its sums
         threads = max(1, min(torch.get_num_threads(), len(os.sched_getaffinity(0)) // dispatch.jobs))
-        return executor.submit(_with_parent, function, task, os.getpid(), threads)  # type: ignore[no-any-return]
+        return executor.submit(_with_parent, function, task, os.getpid(), threads, gpu)  # type: ignore[no-any-return]
     except (NameError, TypeError, ValueError, AssertionError) as error:
         raise ConfigError(
             "--cluster", found=str(error), expected="options of submitit", mend="correct the option"
@@ -132,10 +132,18 @@ def _submit(function: Callable[[Task], None], task: Task, dispatch: Dispatch, lo
         ) from error
 
 
-def _with_parent(function: Callable[[Task], None], task: Task, parent: int, threads: int) -> None:
-    """Call the function with its share of the cores, and end when the process that asked for it ends."""
+def _visible_gpus(count: int) -> list[str]:
+    """Names of the GPUs that this process may use, as its own CUDA_VISIBLE_DEVICES has them: others are somebody's."""
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return named[:count] if named else [str(number) for number in range(count)]
+
+
+def _with_parent(function: Callable[[Task], None], task: Task, parent: int, threads: int, gpu: str) -> None:
+    """Call the function with its share of the cores and its GPU, and end when the process that asked for it ends."""
     import torch
 
+    # before the first call of CUDA, which looks at it once; submitit's own takes numbers, and a GPU may have a name
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     torch.set_num_threads(threads)
     try:
         alive = os.pidfd_open(parent)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from osm.compare.cells import finished_cells
+from osm.compare.cells import check_cells
 from osm.compare.fractions import parse_name
 from osm.compare.leaks import LeakReport, check_leaks
 from osm.compare.plan import Cell, Plan
@@ -18,9 +18,9 @@ from osm.compare.run import Progress, describe_data
 from osm.data.radiometry import Radiometry
 from osm.data.scene import Scene
 from osm.detection.engines import DEFAULT, Engine, Job, find_engine
-from osm.detection.finetune import hold_out, read_split
+from osm.detection.finetune import hold_out, read_split, read_validation
 from osm.detection.recipe import Recipe
-from osm.detection.schedule import steps_in_all
+from osm.detection.schedule import lengthened, steps_in_all
 from osm.detection.tiles import SceneStore, Tile, cut, training_tiles
 from osm.transfer.certificate import Certificate
 
@@ -39,6 +39,7 @@ class Cost:
         tiles: Tiles to search.
         tile_s: Seconds a tile.
         device: Where that was measured.
+        looked_at: Tiles of all looks at the validation scenes, while it trains.
         trial: Whether it is of the cells that try a learning rate.
     """
 
@@ -48,12 +49,13 @@ class Cost:
     tiles: int
     tile_s: float
     device: str
+    looked_at: int = 0
     trial: bool = False
 
     @property
     def cell_s(self) -> float:
         """Seconds a cell; reading images for the first time and scoring come on top."""
-        return self.steps * self.step_s + self.tiles * self.tile_s
+        return self.steps * self.step_s + (self.tiles + self.looked_at) * self.tile_s
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def dry_run(
     data_root: Path,
     work_dir: Path,
     jobs: int = 1,
+    executor: str = "here",
     progress: Progress = lambda cell, what, done, total: None,
 ) -> DryRun:
     """Check everything that a comparison checks before its first cell, and time its detectors.
@@ -102,6 +105,7 @@ def dry_run(
         data_root: Folder of the data set.
         work_dir: Folder of the comparison; may hold finished cells.
         jobs: Cells that will run at a time, each as fast as the one that is timed here.
+        executor: Where they will run, as ``osm.compare.dispatch`` calls it.
         progress: Told what is under way.
 
     Raises:
@@ -116,7 +120,7 @@ def dry_run(
         progress(0, "look for test scenes in what trains", done, total)
 
     leaks = check_leaks(plan, data_root, work_dir, looking)
-    cells, done, held_out = _cells(plan, leaks, data_root, work_dir, digest)
+    cells, done, held_out = _cells(plan, leaks, data_root, work_dir, digest, executor)
     # mmengine would write a line for every tensor of every detector to the terminal
     open_log(work_dir / "cache" / "dry-run.log")
     costs: list[Cost] = []
@@ -127,8 +131,9 @@ def dry_run(
         if detector not in known:
             progress(0, f"time {detector}", number, len(plan.recipes))
             known[detector] = measure(recipe, data_root, work_dir / "cache")
-        steps = steps_in_all(recipe.train, _count_tiles(recipe, data_root, work_dir / "cache"))
-        costs.append(replace(known[detector], detector=recipe.detector, steps=steps))
+        tiles = _count_tiles(recipe, data_root, work_dir / "cache")
+        steps, looked_at = steps_in_all(recipe.train, tiles), _looked_at(recipe, tiles, data_root, work_dir / "cache")
+        costs.append(replace(known[detector], detector=recipe.detector, steps=steps, looked_at=looked_at))
         if recipe.detector in held_out:
             names = [scene.scene_id for scene in held_out[recipe.detector]]
             costs.append(_trial_cost(costs[-1], recipe, names, data_root, work_dir / "cache"))
@@ -136,21 +141,22 @@ def dry_run(
 
 
 def _cells(
-    plan: Plan, leaks: LeakReport, data_root: Path, work_dir: Path, digest: str
+    plan: Plan, leaks: LeakReport, data_root: Path, work_dir: Path, digest: str, executor: str
 ) -> tuple[list[Cell], list[bool], dict[str, list[Scene]]]:
     """All cells, trials of learning rates first, which are finished, and what is held out for the trials."""
-    from osm.compare.tuning import held_out_scenes, trials, with_choice
+    from osm.compare.tuning import check_finished, held_out_scenes, trials, with_choice
 
     if plan.grid is None:
-        return list(plan.cells), finished_cells(plan.cells, digest, work_dir), {}
+        return list(plan.cells), check_cells(plan.cells, digest, work_dir, executor), {}
     held_out = held_out_scenes(plan, leaks, data_root, work_dir)
+    check_finished(plan, held_out, work_dir)
     first = trials(plan, held_out)
-    done = finished_cells(first, digest, work_dir)
+    done = check_cells(first, digest, work_dir, executor)
     if not all(done):
         # which cells they will be is not known before the learning rates are
         return [*first, *plan.cells], done + [False] * len(plan.cells), held_out
     rest = with_choice(plan, held_out, first, work_dir).cells
-    return [*first, *rest], done + finished_cells(rest, digest, work_dir), held_out
+    return [*first, *rest], done + check_cells(rest, digest, work_dir, executor), held_out
 
 
 def _count_tiles(recipe: Recipe, data_root: Path, cache: Path) -> int:
@@ -159,8 +165,24 @@ def _count_tiles(recipe: Recipe, data_root: Path, cache: Path) -> int:
 
 def _trial_cost(cost: Cost, recipe: Recipe, held_out: Sequence[str], data_root: Path, cache: Path) -> Cost:
     train, searched = hold_out(read_split(recipe, data_root, cache)[0], held_out)
-    steps = steps_in_all(recipe.train, len(training_tiles(train, recipe.data)))
-    return replace(cost, steps=steps, tiles=len(cut(searched, recipe.test.tiling(recipe.data))), trial=True)
+    tiles = len(training_tiles(train, recipe.data))
+    return replace(
+        cost,
+        steps=steps_in_all(recipe.train, tiles),
+        tiles=len(cut(searched, recipe.test.tiling(recipe.data))),
+        looked_at=_looked_at(recipe, tiles, data_root, cache),
+        trial=True,
+    )
+
+
+def _looked_at(recipe: Recipe, tiles: int, data_root: Path, cache: Path) -> int:
+    """Tiles of the validation scenes, as often as they are searched in a training of so many tiles."""
+    every = recipe.train.validate_every_epochs
+    if not every:
+        return 0
+    trained = lengthened(recipe.train, tiles)
+    looks = -(-trained.epochs // trained.validate_every_epochs)
+    return looks * len(cut(read_validation(recipe, data_root, cache), recipe.test.tiling(recipe.data)))
 
 
 def measure(recipe: Recipe, data_root: Path, cache: Path) -> Cost:

@@ -31,7 +31,8 @@ BY_SEED: tuple[Keys, ...] = (
 #: What is drawn by the seed beside that, where cells train on a fraction: the scenes, and so tiles, draws and steps.
 BY_SEED_AT_FRACTION: tuple[Keys, ...] = (
     ("recipe", "data", "subset_seed"),
-    ("data",),
+    ("data", "train_scenes"),
+    ("data", "train_tiles"),
     ("order", "draws"),
     ("training",),
 )
@@ -198,6 +199,9 @@ def check(cells: Sequence[Ran], where: str | Path) -> Verdict:
         for arm in dict.fromkeys(cell.arm for cell in own):
             mine = [cell for cell in own if cell.arm == arm]
             found += _compare(mine, _by_seed(detector) + NOTED + _own_weights(mine), said)
+        # where cells are missing, an arm may have none of another's seeds
+        said |= {entry.path for complaint in found for entry in complaint.entries}
+        found += _compare(own, allowed + _by_seed(detector), said)
     _refuse(
         found,
         where,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,10 +19,12 @@ from osm.compare.plan import Cell, Plan
 from osm.compare.run import HERE, PLAN, Progress, describe_data, run_cells, write_plan
 from osm.compare.study import CellResult
 from osm.data.scene import Scene
+from osm.detection.conditions import read_conditions
 from osm.detection.engines import find_engine
 from osm.detection.finetune import read_split
 from osm.detection.fingerprint import digest_run, digest_scenes
 from osm.detection.recipe import Recipe
+from osm.errors import ConfigError
 from osm.files import exclusive, read_json
 
 RULE = (
@@ -65,6 +68,7 @@ def tune_plan(
         leaks = check_leaks(plan, data_root, work_dir, partial(progress, 0, "look for test scenes in what trains"))
         looking = partial(progress, 0, "look for training scenes of one place")
         held_out = held_out_scenes(plan, leaks, data_root, work_dir, looking)
+        check_finished(plan, held_out, work_dir)
         cells = trials(plan, held_out)
         started(cells)
         done = check_cells(cells, digest, work_dir, dispatch.executor)
@@ -72,6 +76,27 @@ def tune_plan(
             write_plan(plan, data, leaks, data_root, work_dir)
         run_cells(cells, done, digest, data_root, work_dir, dispatch, progress, finished)
     return with_choice(plan, held_out, cells, work_dir)
+
+
+def check_finished(plan: Plan, held_out: Mapping[str, Sequence[Scene]], work_dir: Path) -> None:
+    """Before any trial runs: cells that were finished without this tuning would be of no use after it.
+
+    Raises:
+        ConfigError: There are such.
+    """
+    assert plan.grid is not None
+    facts = {recipe.detector: _facts(plan.grid, recipe, held_out[recipe.detector]) for recipe in plan.recipes}
+    for cell in plan.cells:
+        folder = work_dir / cell.folder
+        conditions = read_conditions(folder) if (folder / CELL).is_file() else None
+        if conditions is not None and conditions.get("tuning") != json.loads(json.dumps(facts[cell.recipe.detector])):
+            how = "with a learning rate that was tuned otherwise" if conditions.get("tuning") else "without tuning"
+            raise ConfigError(
+                folder,
+                found=f"a cell that was finished {how}",
+                expected="none but those of this tuning",
+                mend="use another --work-dir, or delete the cells there",
+            )
 
 
 def held_out_scenes(

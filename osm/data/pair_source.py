@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -62,3 +63,8 @@ class PairSource(Protocol):
 
     def stamp(self) -> str:
         """A digest that changes with the pairs: of names and content, or of names, sizes and times of files."""
+
+
+def names_sha256(pairs: PairSource) -> str:
+    """SHA-256 of the names of all pairs, in their order: by it a folder is known again, whatever its place."""
+    return hashlib.sha256("\n".join(pairs.names).encode()).hexdigest()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 
 from osm.data.scene import Scene
 from osm.detection.arms import Init
@@ -33,10 +35,17 @@ def digest_run(recipe: Recipe, init: Init, *, kind: str, seed: int, min_coverage
 
 
 def digest_scenes(scenes: Iterable[Scene]) -> str:
-    """SHA-256 of the labels, the sizes of the images and the sizes of their files, in the order given."""
+    """SHA-256 of the labels and of the files of the images, in the order given."""
     digest = hashlib.sha256()
     for scene in scenes:
-        size = scene.image_path.stat().st_size
-        digest.update(f"{scene.scene_id} {scene.width_px} {scene.height_px} {size} ".encode())
+        found = scene.image_path.stat()
+        content = _content(scene.image_path, found.st_size, found.st_mtime_ns)
+        digest.update(f"{scene.scene_id} {scene.width_px} {scene.height_px} {content} ".encode())
         digest.update(scene.boxes.tobytes() + scene.ignore.tobytes())
     return digest.hexdigest()
+
+
+@cache
+def _content(path: Path, size: int, changed_ns: int) -> str:
+    """SHA-256 of a file as it is now; a file is read once, since a comparison asks for every fraction again."""
+    return sha256_file(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from osm.data.build_record import REPORT_NAME
+from osm.data.pair_source import names_sha256
 from osm.data.pairs import BASE_NAME, PairSource, PairSplit
 from osm.data.screen import ScreenReport
 from osm.files import read_json
@@ -49,6 +50,7 @@ def data_facts(folder: PairSource, split: PairSplit, screen: ScreenReport | None
         "sar_radiometry": sar_radiometry(root, *above),
         "simulated": simulation is not None,
         "simulation": read_json(simulation) if simulation else None,
+        "names_sha256": names_sha256(folder),
         "names_and_split_sha256": digest.hexdigest(),
     }
 

@@ -123,3 +123,15 @@ def test_jobs_of_a_cluster_behave_as_processes_do(tmp_path):
 def test_an_option_that_submitit_does_not_know_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"--cluster: found .*colour"):
         list(run_tasks(do, [Errand(tmp_path / "a.txt")], Dispatch("slurm", options={"colour": 1}), tmp_path / "logs"))
+
+
+@pytest.mark.parametrize(
+    ("named", "seen"), [("2,3", {"2", "3"}), ("GPU-1f,GPU-2e", {"GPU-1f", "GPU-2e"}), ("", {"0", "1"}), ("5", {"5"})]
+)
+def test_cells_keep_to_the_gpus_that_they_were_given(tmp_path, monkeypatch, named, seen):
+    """Names alone: what CUDA makes of them needs GPUs."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: len(seen))
+    errands = [Errand(tmp_path / f"{number}.txt") for number in range(2)]
+    assert dict(run_tasks(do, errands, Dispatch("local", jobs=2), tmp_path / "logs")) == {0: None, 1: None}
+    assert {errand.out.read_text() for errand in errands} == seen

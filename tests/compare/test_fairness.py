@@ -374,3 +374,21 @@ def test_trials_stand_in_a_table_with_what_was_chosen(tmp_path):
     assert report_of(tmp_path)["tuning"] == tuning
     assert "on 2 training scenes, with seed 0. What a trial is scored on was held out" in page_of(tmp_path).text
     assert fairness.check([], "nothing").shared == {}
+
+
+def test_cells_that_share_neither_arm_nor_seed_are_held_against_each_other():
+    one, *_, other = cells()
+    check([one, other], "study")
+    with pytest.raises(FairnessError) as caught:
+        check([one, changed(other, ("recipe", "train", "epochs"), 9)], "study")
+    assert "recipe.train.epochs: 12 | 9" in caught.value.details
+
+
+def test_at_a_fraction_the_seed_draws_what_trains_and_not_what_judges():
+    def at(seed, part, value):
+        found = Ran("d (5 % of scenes)", "scratch", seed, f"d/{seed}", conditions("scratch", seed))
+        return changed(found, ("data", part), value)
+
+    check([at(seed, "train_scenes", {"count": 8, "sha256": f"own {seed}"}) for seed in (0, 1)], "study")
+    with pytest.raises(FairnessError, match=r"data\.test_scenes\.sha256"):
+        check([at(seed, "test_scenes", {"count": 8, "sha256": f"own {seed}"}) for seed in (0, 1)], "study")

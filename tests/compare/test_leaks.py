@@ -12,12 +12,16 @@ from PIL import Image
 
 from osm.compare.arms import gather_arms
 from osm.compare.dry_run import Cost, DryRun, dry_run
-from osm.compare.leaks import LeakReport, check_leaks, find_optical_scenes, find_pairs
+from osm.compare.leaks import LeakReport, check_leaks
 from osm.compare.plan import make_plan
+from osm.compare.pretrained_on import optical_scenes_in, pairs_in, places, pretrained_on
+from osm.data.pair_source import names_sha256
 from osm.data.pairs import read_pairs
 from osm.detection.finetune import read_split
 from osm.detection.recipe import load_recipe
 from osm.errors import ConfigError, DataError, WeightsError
+from osm.matching.settings import TargetSettings
+from osm.matching.target import TargetTiles
 from osm.simulate import simulate_pairs, simulate_scenes
 from osm.transfer.architectures import build_backbone
 from osm.transfer.card import Card, InputContract
@@ -53,9 +57,9 @@ def ssdd_config(repo_root, tmp_path):
     return write
 
 
-def _export(path, *, placebo=False, root="pairs", pairs=3):
+def _export(path, *, placebo=False, root="pairs", pairs=3, **more):
     backbone = build_backbone("darknet-narrow")
-    data = {"root": root, "pairs": pairs, "simulated": True}
+    data = {"root": root, "pairs": pairs, "simulated": True, **more}
     config = {"model": {"placebo": placebo}}
     export_backbone(
         path, backbone, Card("darknet-narrow", InputContract.of("darknet-narrow"), data=data, config=config)
@@ -153,22 +157,60 @@ def test_the_scenes_of_an_optical_detector_are_compared_where_they_are_at_hand(s
     Image.fromarray(seen[10:266, 20:276]).save(optical / "train" / "images" / "P0002.png")
     with pytest.raises(DataError, match=r"000001 and P0002: they share .*then pretrain osd without those scenes"):
         check_leaks(plan, scenes, tmp_path / "work")
-    assert find_optical_scenes({**data, "train_scenes": 4}, (), (weights,)) is None
+    with pytest.raises(DataError, match="found 3 scenes in train; expected 4 or more"):
+        optical_scenes_in({**data, "train_scenes": 4}, optical)
     shutil.rmtree(optical)
     report = check_leaks(plan, scenes, tmp_path / "work")
     assert "the 3 scenes that osd was pretrained on (folder 'dota') are not at hand" in report.caveats[0]
 
 
-def test_pairs_are_known_by_name_and_number(tmp_path):
-    simulate_pairs(tmp_path / "a" / "pairs", count=3, size_px=64)
+def test_pairs_are_known_by_folder_number_and_names(tmp_path):
+    folder = tmp_path / "a" / "pairs"
+    simulate_pairs(folder, count=3, size_px=64)
     beside = (tmp_path / "a" / "runs" / "x.safetensors",)
-    found = find_pairs({"root": "pairs", "pairs": 3}, (), beside)
-    assert found is not None
-    assert found.names == read_pairs(tmp_path / "a" / "pairs").names
-    assert find_pairs({"root": "pairs", "pairs": 2, "dropped": {"duplicate": 1}}, (), beside) is not None
-    assert find_pairs({"root": "pairs", "pairs": 4}, (), beside) is None
-    assert find_pairs({"root": "pears", "pairs": 3}, (str(tmp_path / "a" / "pairs"),), ()) is None
-    assert find_pairs({"root": "pairs", "pairs": 3}, (str(tmp_path / "a" / "pairs"),), ()) is not None
+    assert list(places("pairs", (), beside)) == [folder]
+    assert list(places("pears", (str(folder),), ())) == []
+    assert list(places("pairs", (str(folder),), ())) == [folder]
+    names = names_sha256(read_pairs(folder))
+    for data in ({}, {"names_sha256": names}, {"pairs": 2, "dropped": {"duplicate": 1}}):
+        assert pairs_in({"pairs": 3, **data}, folder).names == read_pairs(folder).names
+    with pytest.raises(DataError, match="found 3 pairs; expected 4"):
+        pairs_in({"pairs": 4}, folder)
+    # as many, and others
+    with pytest.raises(DataError, match="found 3 pairs of other names"):
+        pairs_in({"pairs": 3, "names_sha256": "0" * 64}, folder)
+
+
+def test_scenes_whose_tiles_a_pretraining_saw_are_compared_too(ssdd_config, tmp_path):
+    scenes = tmp_path / "ssdd"
+    simulate_scenes(scenes, count=4, seed=2, width_px=300, height_px=300, layout="ssdd")
+    simulate_pairs(tmp_path / "pairs", count=3, seed=2)
+
+    def check(split):
+        tiles = TargetTiles(scenes, TargetSettings(kind="ssdd", split=split), 128, 0)
+        weights = _export(tmp_path / f"{split}.safetensors", target=tiles.facts())
+        plan = make_plan(ssdd_config("leakage = 'warn'"), gather_arms([f"osm={weights}"]))
+        assert [source.kind for source in pretrained_on(plan)] == ["pairs", "tiles"]
+        return check_leaks(plan, scenes, tmp_path / "work")
+
+    clean = check("train")
+    assert [part["against"] for part in clean.parts] == ["training scenes", "pretraining pairs", "pretraining tiles"]
+    assert clean.caveats == ()
+    leaking = check("test")
+    assert leaking.parts[2]["test_scenes"]
+    assert re.search(r"test scenes are among the \d unlabelled scenes that osm was pretrained on", leaking.caveats[0])
+
+
+def test_weights_that_do_not_say_what_they_saw_are_not_passed_over(ssdd_config, tmp_path):
+    scenes = tmp_path / "ssdd"
+    simulate_scenes(scenes, count=4, seed=2, width_px=300, height_px=300, layout="ssdd")
+    weights = tmp_path / "bare.safetensors"
+    export_backbone(
+        weights, build_backbone("darknet-narrow"), Card("darknet-narrow", InputContract.of("darknet-narrow"))
+    )
+    report = check_leaks(make_plan(ssdd_config(), gather_arms([f"osm={weights}"])), scenes, tmp_path / "work")
+    assert report.parts[1]["checked"] is False
+    assert "bare.safetensors does not say what osm was pretrained on" in report.caveats[0]
 
 
 def test_a_swapped_file_is_an_error(ssdd_config, tmp_path):

@@ -65,7 +65,7 @@ def test_among_several_comparisons_more_data_is_not_promised_to_settle_one():
 
 @pytest.mark.parametrize(
     ("estimate", "verb"),
-    [(0.02, "raises"), (-0.02, "lowers"), (0.0001, "does not change"), (-0.0001, "does not change")],
+    [(0.02, "raises"), (-0.02, "lowers"), (0.0001, "changes"), (-0.0001, "changes")],
 )
 def test_the_verb_has_the_sign_that_is_printed(estimate, verb):
     (said,) = answer(study_of(), Certainty((certain(estimate, 0.001, 0.001),)))
@@ -194,3 +194,11 @@ def test_arms_that_were_scored_on_different_scenes_are_refused(small, tmp_path):
     evidence = read_evidence(small) | {("faster-rcnn_r18", "osm", 0): read_evidence(other)["faster-rcnn_r18", "osm", 0]}
     with pytest.raises(DataError, match="other scenes or other ships"):
         measure(small, evidence)
+
+
+def test_a_small_difference_is_not_called_none():
+    (said,) = answer(study_of(), Certainty((certain(0.0004, 0.0002, 0.001),)))
+    assert "changes faster-rcnn_r18's AP50 per scene by less than 0.05 points against scratch" in said
+    assert said.endswith("p = 0.0010: settled.")
+    (none,) = answer(study_of(), Certainty((certain(0.0, 0.01, 1.0),)))
+    assert "osm does not change faster-rcnn_r18's AP50 per scene against scratch" in none

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 from osm.compare.fractions import name_at
@@ -124,3 +125,31 @@ def test_a_broken_curve_is_named(tmp_path):
     with pytest.raises(DataError, match=r"validation\.json"):
         learning.read_looks(study)
     assert math.isnan(learning._number(None))
+
+
+def looks(epochs, values):
+    scene = np.array(values, dtype=float)
+    return learning.Looks(np.array(epochs, dtype=float), scene, scene)
+
+
+def test_a_mean_is_of_all_seeds_though_their_epochs_differ():
+    """With few labels, each seed's own images make its epochs."""
+    three = [looks([10, 20], [0.2, 0.4]), looks([9, 18], [0.4, 0.6]), looks([11, 22], [0.6, 0.8])]
+    epochs, mean = learning.mean_of(three)
+    assert epochs.tolist() == [11, 18]
+    assert mean == pytest.approx([np.mean([0.22, 0.4 + 0.2 * 2 / 9, 0.6]), np.mean([0.36, 0.6, 0.6 + 0.2 * 7 / 11])])
+    alike = learning.mean_of([looks([1, 2], [0.2, 0.4]), looks([1, 2], [0.4, 0.8])])
+    assert alike[0].tolist() == [1, 2]
+    assert alike[1] == pytest.approx([0.3, 0.6])
+    apart = learning.mean_of([looks([1, 2], [0.1, 0.2]), looks([5, 6], [0.3, 0.5])])
+    assert (apart[0].tolist(), apart[1].tolist()) == ([2], [0.25])
+
+
+def test_a_baseline_that_finds_nothing_sets_no_goal():
+    study = bare_study({("scratch", 0): 0.0, ("osm", 0): 0.5})
+    seen = {
+        ("faster-rcnn_r18", "scratch", 0): looks([1, 2], [0, 0]),
+        ("faster-rcnn_r18", "osm", 0): looks([1, 2], [0, 0.5]),
+    }
+    assert learning.goal_table(study, seen).rows == ()
+    assert {goal["epochs"] for row in learning.to_json(study, seen) for goal in row["goals"]} == {None}

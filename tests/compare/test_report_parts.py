@@ -11,8 +11,10 @@ import pytest
 from osm.compare.breakdown.error_kinds import error_kinds
 from osm.compare.breakdown.subsets import by_group
 from osm.compare.report import breakdowns, disagree, proofs, strip
+from osm.compare.report.certainty import placebo_of
 from osm.compare.report.contents import gather, where_it_is
 from osm.compare.report.evidence import read_evidence
+from osm.compare.report.paper import published
 from osm.compare.study import ArmInfo
 from osm.detection.predictions import ScenePrediction
 from tests.compare.studies import a_study, bare_study
@@ -49,7 +51,7 @@ def test_every_part_is_the_mean_over_seeds_of_what_the_breakdown_finds(contents)
         row = next(row for row in tables["Kinds of errors"].rows if row[1] == arm)
         assert row[-2] == f"{statistics.fmean(missed):.1f} ± {statistics.stdev(missed):.1f}"
     heads = [column.name for column in tables["Inshore and offshore"].columns]
-    assert heads[3:] == ["inshore: 2 scenes, 11 ships", "offshore: 1 scenes, 2 ships"]
+    assert heads[3:] == ["inshore: 2 scenes, 11 ships", "offshore: 1 scene, 2 ships"]
 
 
 def test_false_alarms_per_area_take_the_size_of_every_pixel(contents, study):
@@ -159,3 +161,57 @@ def test_the_contract_in_words():
     assert proofs.contract_words({"contract": differs}) == "differs in bands, which was allowed"
     assert proofs.contract_words({"contract": known | {"agree": None, "source_said": "unknown"}}) == "unknown"
     assert proofs.contract_words({}) == "–"
+
+
+def test_detectors_that_were_scored_on_different_scenes_share_a_table(study, tmp_path):
+    """The heads hold only what is true of all rows, and no part is lost, whichever detector is first."""
+    more = a_study(
+        tmp_path,
+        detectors=("yolov3_d53",),
+        seeds=(0, 1),
+        counts=(4, 6, 1, 1),
+        arms=(ArmInfo("scratch", "scratch", "scratch", "", ""),),
+    )
+    groups = {"1": "inshore", "2": "inshore", "3": "inshore", "4": "offshore"}
+    few = dataclasses.replace(study, groups=groups)
+    for names, cells in (
+        ((DETECTOR, "yolov3_d53"), few.cells + more.cells),
+        (("yolov3_d53", DETECTOR), more.cells + few.cells),
+    ):
+        both = dataclasses.replace(few, detectors=names, cells=cells)
+        found = breakdowns.break_down(both, read_evidence(both))
+        table = breakdowns.group_table(both, found)
+        heads = [column.name for column in table.columns][3:]
+        assert sorted(heads) == ["inshore", "offshore"]
+        for row in table.rows:
+            told = dict(zip(heads, row[3:], strict=True))
+            assert (told["offshore"] == "–") == (row[0] == DETECTOR)
+            assert told["inshore"] != "–"
+        sizes = [column.name for column in breakdowns.size_table(both, found).columns][3:]
+        assert not any("ships" in name for name in sizes if name.startswith("small"))
+    alone = breakdowns.size_table(few, breakdowns.break_down(few, read_evidence(few)))
+    assert all("ship" in column.name for column in alone.columns[3:])
+
+
+def test_the_paper_has_no_figure_for_a_placebo_or_another_detector():
+    arms = [
+        ArmInfo("osm", "osm", "osm", "x", ""),
+        ArmInfo("osm-shuffled", "osm-shuffled", "osm", "x", ""),
+        ArmInfo("imagenet", "imagenet (partial)", "imagenet", "x", ""),
+        ArmInfo("scratch", "scratch", "scratch", "", ""),
+    ]
+    assert [published("yolov3_d53", arm) for arm in arms] == [0.8836, None, 0.8712, None]
+    assert [published("faster-rcnn_r50", arm) for arm in arms] == [0.8852, None, 0.8720, None]
+    assert [published("yolov3u_d53", arm) for arm in arms] == [None] * 4
+
+
+def test_a_placebo_is_that_of_the_arm_whose_name_it_has():
+    def of(*names):
+        arms = tuple(ArmInfo(name, name, "osm", "x", "") for name in names)
+        return [placebo_of(bare_study({}, arms=arms), arm) for arm in arms]
+
+    assert of("osm", "osm-long", "osm-long-shuffled", "osm-shuffled") == [
+        "osm-shuffled", "osm-long-shuffled", None, None,
+    ]  # fmt: skip
+    assert of("osm", "vicreg", "osm-shuffled") == ["osm-shuffled", "osm-shuffled", None]
+    assert of("osm", "osm-long", "osm-long-shuffled", "x-shuffled") == [None, "osm-long-shuffled", None, None]

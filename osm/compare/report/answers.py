@@ -26,9 +26,10 @@ TEST_NOTE = (
     f"Differences in points (×100) {PLACE_NAMES[PLACE]}, paired by seed and by scene. In brackets the 95 % confidence "
     f"interval of a paired hierarchical bootstrap (seeds, then scenes; {RESAMPLES:,} resamples); p is two-sided, of a "
     f"paired permutation test ({SWAPS:,} swaps, each with its mirror), and p (Holm) the same corrected for the number "
-    "of detectors × figures of one arm against one baseline. Settled: p (Holm) is at most 0.05. The smallest "
-    "difference is what 80 % of such studies would find. With one seed, or one test scene, the interval speaks of the "
-    f"trained detectors, or of the scene, at hand alone, and nothing is tested. All draws are from seed {SEED}."
+    "of detectors × figures of one arm against one baseline. Settled: p (Holm) is at most 0.05, and the interval "
+    "excludes zero. What a test set cannot resolve is less than what about 80 % of such studies would find, of one "
+    "comparison and before any correction. With one seed, or one test scene, the interval speaks of the trained "
+    f"detectors, or of the scene, at hand alone, and nothing is tested. All draws are from seed {SEED}."
 )
 
 
@@ -88,8 +89,11 @@ def _sentence(study: Study, certainty: Certainty, detector: str, arm: str, basel
             f"other scenes: there is one. In it they differ by {signed(found.estimate)} points."
         )
     size = signed(abs(found.estimate)).lstrip("+")
-    verb = "does not change" if size == "0.0" else "raises" if found.estimate > 0 else "lowers"
-    by = "" if size == "0.0" else f" by {size} point{'' if size == '1.0' else 's'}"
+    if size == "0.0":
+        verb, by = ("does not change", "") if found.estimate == 0 else ("changes", " by less than 0.05 points")
+    else:
+        verb = "raises" if found.estimate > 0 else "lowers"
+        by = f" by {size} point{'' if size == '1.0' else 's'}"
     left = f" So far {number} of {len(study.seeds)} seeds are finished." if number < len(study.seeds) else ""
     few = " With two seeds, little is known of the spread between training runs." if number == 2 else ""
     return (

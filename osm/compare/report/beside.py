@@ -22,7 +22,8 @@ NOTE = (
     "Two runs beside each other. Each difference between arms is tested within its own run; between the runs nothing "
     "is tested, and a difference of their means holds all that differs in their settings, and chance."
 )
-OTHER_DATA = "The two runs were not made on the same data: their AP cannot be compared."
+OTHER_DATA = "The two runs were not scored on the same scenes: their AP cannot be compared."
+OTHER_TRAINING = "The two runs were not trained on the same scenes."
 FIGURES = (("ap50", "scene"), ("ap_coco", "scene"), ("ap50", "tile"))
 
 
@@ -53,7 +54,7 @@ def write_beside(
     title = f"{names[0]} beside {names[1]}"
     figures, differences = figure_table(both), difference_table(both)
     changed, same = setting_table(both)
-    warnings = [OTHER_DATA] if first.study.data != second.study.data else []
+    warnings = data_warnings(first, second)
     warnings += [f"{name}: {leak}" for name, one in both.items() for leak in proofs.leaks(one.study)]
     told = {name: answers.answer(one.study, one.certainty) for name, one in both.items()}
     same_words = f"{same} other settings, versions and sources of weights are the same."
@@ -75,11 +76,37 @@ def write_beside(
     parts = [f"# {markdown.escape(title)}", NOTE, *(f"**{markdown.escape(warning)}**" for warning in warnings)]
     for name, sentences in told.items():
         parts += [f"## {markdown.escape(name)}", *map(markdown.escape, sentences)]
+        if both[name].study.caveats:
+            parts.append("\n".join(f"- {markdown.escape(caveat)}" for caveat in both[name].study.caveats))
     parts += ["## Average precision", markdown.table(figures), "## Differences", answers.TEST_NOTE]
     parts += [markdown.table(differences), "## What differs in the settings", markdown.table(changed), same_words]
     write_text(out / "report.md", "\n\n".join(part for part in parts if part) + "\n")
     write_text(out / "index.html", page)
     return out / "index.html"
+
+
+def data_warnings(first: Contents, second: Contents) -> list[str]:
+    """In which of their data two runs differ, by what their cells wrote down, or else by the numbers in their plans."""
+    found = []
+    for part, words in (("test", OTHER_DATA), ("train", OTHER_TRAINING)):
+        one, other = (_scenes(contents, part) for contents in (first, second))
+        if any(one[name] != other[name] for name in {*one} & {*other}):
+            found.append(words)
+    return found
+
+
+def _scenes(contents: Contents, part: str) -> dict[str, Any]:
+    """Detector, or an empty name for all of them → what it was trained or scored on."""
+    data = contents.study.data
+    told = {key: value for key, value in data.items() if key.startswith(part)}
+    if part == "train":
+        told |= {"label_fractions": data.get("label_fractions")}
+    found: dict[str, Any] = {"": {"kind": data.get("kind"), "radiometry": data.get("radiometry"), **told}}
+    for detector, shared in contents.fairness.shared.items():
+        known = shared.get("data", {}).get(f"{part}_scenes")
+        if known is not None:
+            found[detector] = known
+    return found
 
 
 def figure_table(both: dict[str, Contents]) -> Table:
@@ -158,10 +185,12 @@ def _settings(study: Study) -> list[tuple[str, str]]:
 
 
 def _labels(both: dict[str, Contents]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for one in reversed(both.values()):
-        found |= labels(one.study)
-    return found
+    """Arm name → label; both where the runs have another for it, as of weights that are complete in one alone."""
+    found: dict[str, list[str]] = {}
+    for one in both.values():
+        for name, label in labels(one.study).items():
+            found.setdefault(name, []).append(label)
+    return {name: " / ".join(dict.fromkeys(told)) for name, told in found.items()}
 
 
 def _seeds(rows: list[Summary | None]) -> str:

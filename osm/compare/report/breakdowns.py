@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,19 +98,42 @@ def _take_apart(predictions: Predictions, groups: dict[str, str], pixel_m: dict[
 
 def size_table(study: Study, found: dict[Key, CellBreakdown]) -> Table:
     """AP50 by size of ship."""
-    ships = _first(one.sizes for one in found.values())
-    limits = {one.name: _limits(one.least_px2, one.most_px2) for one in COCO_SIZES}
-    columns = [Column(f"{name}: {limits[name]}, {_ships(entry[1])}") for name, entry in ships.items()]
-    return _table(study, found, columns, lambda own: [_points([one.sizes[name][0] for one in own]) for name in ships])
+    limits = {one.name: f"{one.name}: {_limits(one.least_px2, one.most_px2)}" for one in COCO_SIZES}
+    held = [{name: (_ships(ships),) for name, (_, ships) in one.sizes.items()} for one in found.values()]
+    return _parted(study, found, lambda one: one.sizes, held, limits)
 
 
 def group_table(study: Study, found: dict[Key, CellBreakdown]) -> Table:
     """AP50 by group of scenes; without rows where no group is known."""
-    groups = _first(one.groups for one in found.values())
-    if not groups:
+    held = [
+        {name: (_scenes(scenes), _ships(ships)) for name, (_, ships, scenes) in one.groups.items()}
+        for one in found.values()
+    ]
+    if not any(held):
         return Table((Column("Detector", number=False),), ())
-    columns = [Column(f"{name}: {entry[2]} scenes, {_ships(entry[1])}") for name, entry in groups.items()]
-    return _table(study, found, columns, lambda own: [_points([one.groups[name][0] for one in own]) for name in groups])
+    return _parted(study, found, lambda one: one.groups, held, {})
+
+
+def _parted(
+    study: Study,
+    found: dict[Key, CellBreakdown],
+    parts: Callable[[CellBreakdown], Mapping[str, tuple[Any, ...]]],
+    held: Sequence[Mapping[str, tuple[str, ...]]],
+    titles: Mapping[str, str],
+) -> Table:
+    """AP50 by part of the test set. What a part holds stands in its head, or where detectors differ in it, nowhere."""
+    names = list(dict.fromkeys(name for one in held for name in one))
+    columns = []
+    for name in names:
+        told = {one.get(name) for one in held}
+        words = told.pop() if len(told) == 1 else None
+        title = titles.get(name, name)
+        columns.append(Column(f"{title}{', ' if name in titles else ': '}{', '.join(words)}" if words else title))
+
+    def row(own: Sequence[CellBreakdown]) -> list[str]:
+        return [_points([parts(one)[name][0] if name in parts(one) else None for one in own]) for name in names]
+
+    return _table(study, found, columns, row)
 
 
 def error_table(study: Study, found: dict[Key, CellBreakdown]) -> Table:
@@ -180,10 +203,6 @@ def _cells(study: Study, found: dict[Key, CellBreakdown], detector: str, arm: Ar
     return [found[detector, arm.name, seed] for seed in study.seeds if (detector, arm.name, seed) in found]
 
 
-def _first(entries: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    return next(iter(entries), {})
-
-
 def _points(values: Sequence[float | None]) -> str:
     have = [value for value in values if value is not None]
     return spread(statistics.fmean(have), statistics.stdev(have) if len(have) > 1 else None) if have else points(None)
@@ -195,6 +214,10 @@ def _number(values: Sequence[float | None], places: int) -> str:
         return "–"
     text = f"{statistics.fmean(have):.{places}f}"
     return f"{text} ± {statistics.stdev(have):.{places}f}" if len(have) > 1 else text
+
+
+def _scenes(number: int) -> str:
+    return f"{number} scene{'' if number == 1 else 's'}"
 
 
 def _ships(number: int) -> str:

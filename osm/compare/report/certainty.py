@@ -76,9 +76,15 @@ def placebo_of(study: Study, arm: ArmInfo) -> str | None:
     """The arm that was pretrained as this one was, but on shuffled pairs: the one of its name, or the only one."""
     if arm.kind != "osm" or is_placebo(arm.name):
         return None
+    matched = [one.name for one in study.arms if one.kind == "osm" and not is_placebo(one.name)]
     placebos = [one.name for one in study.arms if one.kind == "osm" and is_placebo(one.name)]
-    own = [name for name in placebos if name.startswith((f"{arm.name}-", f"{arm.name}_"))]
-    # osm-shuffled begins with osm-, and is not that of osm-long if there is osm-long-shuffled
+
+    def owner(placebo: str) -> str | None:
+        # osm-long-shuffled begins with osm- too, and is osm-long's
+        names = [name for name in matched if placebo.startswith((f"{name}-", f"{name}_"))]
+        return max(names, key=len) if names else None
+
+    own = [name for name in placebos if owner(name) == arm.name]
     return min(own, key=len) if own else placebos[0] if len(placebos) == 1 else None
 
 

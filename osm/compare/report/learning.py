@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,20 +94,37 @@ def learning_charts(study: Study, looks: dict[Key, Looks]) -> list[Chart]:
             own = _of(study, looks, detector, arm.name)
             if not own:
                 continue
-            first = own[0].epochs
-            alike = [one for one in own if np.array_equal(one.epochs, first)]
-            mean = 100 * np.mean([one.scene for one in alike], axis=0)
+            epochs, mean = mean_of(own)
             lines += [Line(index, one.epochs, 100 * one.scene, thin=True) for one in own if len(own) > 1]
-            lines.append(Line(index, first, mean))
-            numbers += [(arm.label, f"{e:g}", points(v / 100)) for e, v in zip(first, mean, strict=True)]
-            begin, end = (f"{mean[k]:.1f} after epoch {first[k]:g}" for k in (0, -1))
+            lines.append(Line(index, epochs, 100 * mean))
+            count = str(len(own))
+            numbers += [(arm.label, count, f"{e:g}", points(v)) for e, v in zip(epochs, mean, strict=True)]
+            begin, end = (f"{100 * mean[k]:.1f} after epoch {epochs[k]:g}" for k in (0, -1))
             said.append(f"{arm.label} from {begin} to {end}")
         if lines:
             svg = figures.learning_svg(f"learning-{detector}", lines)
-            columns = (Column("Arm", number=False), Column("Epoch"), Column("AP50, validation scenes"))
+            columns = (
+                Column("Arm", number=False), Column("Seeds"), Column("Epoch"), Column("AP50, validation scenes"),
+            )  # fmt: skip
             caption = f"{detector}: AP50 on validation scenes while it trains"
             charts.append(Chart(svg, caption, f"{caption}: {'; '.join(said)}.", Table(columns, tuple(numbers))))
     return charts
+
+
+def mean_of(own: Sequence[Looks]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mean of several trainings at every epoch at which one was looked at and that all have come to.
+
+    Trainings with few labels differ in how many epochs make their steps; between two looks AP is taken for a line.
+
+    Returns:
+        Epochs and AP50 per scene.
+    """
+    first, last = max(one.epochs[0] for one in own), min(one.epochs[-1] for one in own)
+    epochs = np.unique(np.concatenate([one.epochs for one in own]))
+    epochs = epochs[(epochs >= first) & (epochs <= last)]
+    if not len(epochs):  # one has ended before another was looked at
+        epochs = np.array([last])
+    return epochs, np.mean([np.interp(epochs, one.epochs, one.scene) for one in own], axis=0)
 
 
 def goal_table(study: Study, looks: dict[Key, Looks]) -> Table:
@@ -127,7 +145,9 @@ def goal_table(study: Study, looks: dict[Key, Looks]) -> Table:
 def _goal(study: Study, looks: dict[Key, Looks], detector: str, share: float) -> float | None:
     ends = [float(one.scene[-1]) for one in _of(study, looks, detector, study.baseline)]
     known = [value for value in ends if math.isfinite(value)]
-    return share * statistics.fmean(known) if known else None
+    final = statistics.fmean(known) if known else 0.0
+    # a baseline that finds nothing sets no goal
+    return share * final if final > 0 else None
 
 
 def _epochs(one: Looks, goal: float | None) -> float | None:

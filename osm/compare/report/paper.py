@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from osm.compare.study import ArmInfo, is_placebo
+
 #: Bao et al., "Boosting ship detection in SAR images with complementary pretraining techniques", JSTARS 2021.
 SOURCE = "Bao et al., JSTARS 2021, Table III"
 LINK = "https://arxiv.org/abs/2103.08251"
@@ -37,12 +39,13 @@ TABLE_III = (
 )
 
 
-def published(detector: str, kind: str) -> float | None:
-    """The paper's AP for a detector of ours and a kind of arm, None where it has none."""
+def published(detector: str, arm: ArmInfo) -> float | None:
+    """The paper's AP for a detector and an arm of ours, None where it has none: no placebo, and no YOLOv3u."""
+    name = detector.lower()
     for row in TABLE_III:
-        if row.kind == kind:
-            name = detector.lower()
-            return row.faster_rcnn if "faster" in name else row.yolov3 if "yolov3" in name else None
+        if row.kind == arm.kind and not is_placebo(arm.name):
+            ours = "yolov3" in name and "yolov3u" not in name
+            return row.faster_rcnn if "faster" in name else row.yolov3 if ours else None
     return None
 
 

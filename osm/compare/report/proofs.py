@@ -107,10 +107,15 @@ def _parts(study: Study) -> list[dict[str, Any]]:
 
 def _against(part: dict[str, Any], label: dict[str, str]) -> str:
     if "arm" in part:
-        return f"{_things(part)} of {label.get(part['arm'], part['arm'])} ({part.get('pairs', 'unnamed')})"
+        return f"{_things(part)} of {label.get(part['arm'], part['arm'])} ({part.get('pairs') or 'unnamed'})"
     return f"training scenes of {', '.join(part.get('detectors', ())) or 'every detector'}"
 
 
 def _things(part: dict[str, Any]) -> str:
-    """What an arm was pretrained on: pairs, or the scenes of an optical detector."""
-    return "optical scenes" if part.get("against") == "pretraining scenes" else "pairs"
+    """What an arm was pretrained on: pairs, the scenes of an optical detector, or scenes without their labels."""
+    known = {
+        "pretraining pairs": "pairs",
+        "pretraining scenes": "optical scenes",
+        "pretraining tiles": "unlabelled scenes",
+    }
+    return known.get(part["against"], "pretraining data")

@@ -130,7 +130,7 @@ def _ap_row(detector: str, arm: ArmInfo, own: dict[str, Summary]) -> tuple[str, 
     figures = [own[f"{metric}_{place}"] for place in PLACES for metric in METRICS]
     seeds = max(row.n_seeds for row in figures)
     # Table III has all of the labels
-    published = paper.published(detector, arm.kind) if parse_name(detector)[1] in (None, 1) else None
+    published = paper.published(detector, arm) if parse_name(detector)[1] in (None, 1) else None
     return (detector, arm.label, str(seeds), *(spread(row.mean, row.sd) for row in figures), points(published))
 
 
