@@ -242,6 +242,18 @@ def test_a_dry_run_prices_every_cell_and_trains_none(leaky, ssdd_config, tmp_pat
     assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["cache", "leakage.json"]
 
 
+def test_a_dry_run_prices_the_looks_at_validation_scenes(leaky, ssdd_config, tmp_path):
+    config = ssdd_config(
+        "leakage = 'warn'",
+        "overrides |= {'data.validation_fraction': 0.34, 'train.validate_every_epochs': 1, 'train.epochs': 3}",
+    )
+    found = dry_run(make_plan(config, gather_arms([])), data_root=leaky, work_dir=tmp_path / "work")
+    (cost,) = found.costs
+    # 3 of 9 training scenes of 2 x 2 tiles, after each of 3 epochs
+    assert cost.looked_at == 3 * 3 * 4
+    assert cost.cell_s == pytest.approx(cost.steps * cost.step_s + (12 + 36) * cost.tile_s)
+
+
 def test_the_rest_takes_its_share_and_never_less_than_one_cell(ssdd_config):
     plan = make_plan(ssdd_config(), gather_arms([]))
     cost = Cost(plan.recipes[0].detector, 100, 0.5, 20, 0.5, "cpu")

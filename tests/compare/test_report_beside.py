@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from osm.cli.main import app
 from osm.cli.report import names_of
-from osm.compare.report.beside import OTHER_DATA, write_beside
+from osm.compare.report.beside import OTHER_DATA, OTHER_TRAINING, write_beside
 from osm.compare.report.tables import summaries
 from osm.compare.study import Study
 from osm.errors import OSMError
@@ -136,3 +136,31 @@ def test_what_is_no_comparison_is_refused(runs, tmp_path):
 def test_names_are_as_long_as_it_takes(tmp_path):
     assert names_of(tmp_path / "a", tmp_path / "b") == ("a", "b")
     assert names_of(tmp_path / "a" / "work", tmp_path / "b" / "work") == ("a/work", "b/work")
+
+
+def test_weights_that_are_partial_in_one_run_are_not_called_whole(runs, tmp_path):
+    study = runs[0][0]
+    whole = tuple(dataclasses.replace(arm, label=arm.name) for arm in study.arms)
+    complete = dataclasses.replace(study, arms=whole, caveats=("Simulated data.",))
+    for pair in (((complete, None), (study, None)), ((study, None), (complete, None))):
+        write_beside(pair, ("a", "b"), tmp_path)
+        text = (tmp_path / "report.md").read_text()
+        assert "imagenet / imagenet (partial)" in text or "imagenet (partial) / imagenet |" in text
+        # what must stand beside the figures stands in both forms
+        assert "- Simulated data." in text
+        assert "Simulated data." in page_of(tmp_path).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said", "unsaid"),
+    [
+        ({"train_scenes": 400}, OTHER_TRAINING, OTHER_DATA),
+        ({"test_ships": 400}, OTHER_DATA, OTHER_TRAINING),
+    ],
+)
+def test_what_differs_in_the_data_is_said_as_it_is(runs, tmp_path, changes, said, unsaid):
+    study = runs[0][0]
+    write_beside(((study, None), (dataclasses.replace(study, data=study.data | changes), None)), ("a", "b"), tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    assert said in text
+    assert unsaid not in text

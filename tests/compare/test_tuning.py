@@ -355,3 +355,17 @@ def test_a_rate_at_which_the_loss_runs_away_is_an_answer(repo_root, scenes_root,
     held_out = held_out_scenes(plan, LeakReport((), ()), scenes_root, tmp_path)
     (compared,) = ran(trials(plan, held_out), tmp_path / "work")
     assert compared.name == f"tune/{CELLS}/scratch/lr0.0001/seed0"
+
+
+def test_cells_that_were_finished_otherwise_stop_before_any_trial(tuned, scenes_root):
+    """Trials may take hours, and the comparison would only then refuse the cells."""
+    plan, _, _, work, _ = tuned
+    other = dataclasses.replace(plan, grid=dataclasses.replace(plan.grid, fraction=0.4))
+    before = sorted((work / "tune").rglob("*"))
+    begun = []
+    with pytest.raises(ConfigError, match="a cell that was finished with a learning rate that was tuned otherwise"):
+        tune_plan(other, data_root=scenes_root, work_dir=work, started=begun.append)
+    assert begun == []
+    assert sorted((work / "tune").rglob("*")) == before
+    with pytest.raises(ConfigError, match="tuned otherwise"):
+        dry_run(other, data_root=scenes_root, work_dir=work)
