@@ -7,6 +7,8 @@ An image at a time takes the time of a hundred small arrays; the arithmetic of a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,15 +34,63 @@ def voc_verdicts(results: Sequence[ImageResult], iou: float = 0.5) -> NDArray[np
     return verdict
 
 
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """The box of its image that each detection overlaps most, one image after the other.
+
+    Attributes:
+        first: (D,) its place in the image, of boxes that are overlapped alike the first; -1 in images without one.
+        last: (D,) likewise the last.
+        reach: (D,) the IoU; 0 in images without a box.
+    """
+
+    first: Ints
+    last: Ints
+    reach: Floats
+
+
+def nearest(truth: Sequence[NDArray[Any]], boxes: Sequence[NDArray[Any]]) -> Nearest:
+    """What every box of an image overlaps most among the truth of the same image.
+
+    Args:
+        truth: (M, 4) of each image.
+        boxes: (N, 4) of each image.
+    """
+    parts = [
+        _nearest(truth[begin:end], boxes[begin:end])
+        for begin, end in _spans([len(one) * len(other) for one, other in zip(truth, boxes, strict=True)])
+    ]
+    return Nearest(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def _nearest(truth: Sequence[NDArray[Any]], boxes: Sequence[NDArray[Any]]) -> tuple[Ints, Ints, Floats]:
+    found = np.array([len(one) for one in boxes], dtype=np.int64)
+    ships = np.array([len(one) for one in truth], dtype=np.int64)
+    begin = np.repeat(np.cumsum(ships) - ships, found)
+    first, last, reach = np.full(found.sum(), -1), np.full(found.sum(), -1), np.zeros(found.sum())
+    with_truth = np.flatnonzero(np.repeat(ships, found))
+    if len(with_truth):
+        best = _best(_flat(boxes, (0, 4)), _flat(truth, (0, 4)), np.repeat(ships, found), begin, with_truth)
+        first[with_truth] = best.first - begin[with_truth]
+        last[with_truth] = best.last - begin[with_truth]
+        reach[with_truth] = best.reach
+    return first, last, reach
+
+
 def _portions(results: Sequence[ImageResult]) -> Iterator[Sequence[ImageResult]]:
-    begin = pairs = 0
-    for index, result in enumerate(results):
-        own = len(result.scores) * len(result.truth)
-        if index > begin and pairs + own > MOST_PAIRS:
-            yield results[begin:index]
-            begin, pairs = index, 0
-        pairs += own
-    yield results[begin:]
+    for begin, end in _spans([len(result.scores) * len(result.truth) for result in results]):
+        yield results[begin:end]
+
+
+def _spans(pairs: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Neighbouring images whose pairs of boxes are held at a time; one span at least, which may be empty."""
+    begin = held = 0
+    for index, own in enumerate(pairs):
+        if index > begin and held + own > MOST_PAIRS:
+            yield begin, index
+            begin, held = index, 0
+        held += own
+    yield begin, len(pairs)
 
 
 def _verdicts(results: Sequence[ImageResult], iou: float) -> NDArray[np.int8]:
@@ -56,9 +106,9 @@ def _verdicts(results: Sequence[ImageResult], iou: float) -> NDArray[np.int8]:
     with_truth = np.flatnonzero(np.repeat(ships, found))
     if not len(with_truth):
         return verdict
-    best, reach = _best(boxes, truth, np.repeat(ships, found), np.repeat(np.cumsum(ships) - ships, found), with_truth)
-    near = reach >= iou
-    chosen, best = with_truth[near], best[near]
+    over = _best(boxes, truth, np.repeat(ships, found), np.repeat(np.cumsum(ships) - ships, found), with_truth)
+    near = over.reach >= iou
+    chosen, best = with_truth[near], over.first[near]
     verdict[chosen[ignore[best]]] = NOT_COUNTED
     counted = ~ignore[best]
     chosen, best = chosen[counted], best[counted]
@@ -69,8 +119,8 @@ def _verdicts(results: Sequence[ImageResult], iou: float) -> NDArray[np.int8]:
     return verdict
 
 
-def _best(boxes: Floats, truth: Floats, ships: Ints, first: Ints, with_truth: Ints) -> tuple[Ints, Floats]:
-    """For detections in images with truth: the first box that they overlap most, and by how much."""
+def _best(boxes: Floats, truth: Floats, ships: Ints, first: Ints, with_truth: Ints) -> Nearest:
+    """For detections in images with truth: the boxes that they overlap most, among all of all images."""
     counts = ships[with_truth]
     begins = np.cumsum(counts) - counts
     mine = np.repeat(with_truth, counts)
@@ -81,8 +131,12 @@ def _best(boxes: Floats, truth: Floats, ships: Ints, first: Ints, with_truth: In
     union = area(boxes)[mine] + area(truth)[theirs] - shared
     overlap = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     reach = np.maximum.reduceat(overlap, begins)
-    best = np.minimum.reduceat(np.where(overlap == np.repeat(reach, counts), theirs, len(truth)), begins)
-    return best, reach
+    most = overlap == np.repeat(reach, counts)
+    return Nearest(
+        np.minimum.reduceat(np.where(most, theirs, len(truth)), begins),
+        np.maximum.reduceat(np.where(most, theirs, -1), begins),
+        reach,
+    )
 
 
 def _flat(parts: Sequence[NDArray[np.float32]], empty: tuple[int, ...]) -> Floats:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -207,10 +208,18 @@ def in_order(results: Sequence[ImageResult]) -> list[ImageResult]:
     for one, other in itertools.pairwise(ordered):
         if one.image_id == other.image_id:
             raise ValueError(f"two images are called {one.image_id!r}")
-    for result in ordered:
-        if not all(np.isfinite(values).all() for values in (result.truth, result.boxes, result.scores)):
-            raise ValueError(f"{result.image_id}: a box or a score is not finite")
+    if not all(_finite(values) for values in zip(*(_numbers(result) for result in ordered), strict=True)):
+        name = next(result.image_id for result in ordered if not all(_finite([one]) for one in _numbers(result)))
+        raise ValueError(f"{name}: a box or a score is not finite")
     return ordered
+
+
+def _numbers(result: ImageResult) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    return result.truth, result.boxes, result.scores
+
+
+def _finite(values: Sequence[NDArray[Any]]) -> bool:
+    return bool(np.isfinite(np.concatenate([one.ravel() for one in values])).all())
 
 
 def _truth_count(results: Sequence[ImageResult]) -> int:

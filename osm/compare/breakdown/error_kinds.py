@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osm.data.boxes import iou_matrix
+from osm.detection.claims import nearest
 from osm.detection.coco import judge_coco
 from osm.detection.evaluate import area_under_curve, curve_of, in_order
-from osm.detection.results import FALSE_ALARM, HIT, NOT_COUNTED, ImageResult
+from osm.detection.results import FALSE_ALARM, HIT, NOT_COUNTED, ImageResult, Judged
 
 FOREGROUND, BACKGROUND = 0.5, 0.1
 
@@ -50,13 +51,9 @@ def error_kinds(results: Sequence[ImageResult]) -> list[ErrorKind]:
     judged = judge_coco(ordered, np.array([FOREGROUND]))
     verdict = judged.verdict[0]
     truth_count = int(judged.truth_counts.sum())
-    kind = np.full(len(verdict), "", dtype=object)
-    ship = np.full(len(verdict), -1, dtype=np.int64)
-    hit_ships: set[tuple[int, int]] = set()
-    for index, result in enumerate(ordered):
-        places = np.flatnonzero(judged.image == index)
-        _kinds_of_image(result, places, judged.detection[places], verdict, kind, ship)
-        hit_ships |= {(index, int(ship[place])) for place in places if verdict[place] == HIT}
+    kind, ship = _kinds(ordered, judged, verdict)
+    hits = np.flatnonzero(verdict == HIT)
+    hit_ships = set(zip(judged.image[hits].tolist(), ship[hits].tolist(), strict=True))
     localised = {(int(judged.image[p]), int(ship[p])) for p in np.flatnonzero(kind == "localisation")}
     missed = truth_count - len(hit_ships | localised)
     base = _ap(verdict, truth_count)
@@ -76,35 +73,37 @@ def error_kinds(results: Sequence[ImageResult]) -> list[ErrorKind]:
     return made
 
 
-def _kinds_of_image(
-    result: ImageResult,
-    places: NDArray[np.int64],
-    detections: NDArray[np.int64],
-    verdict: NDArray[np.int8],
-    kind: NDArray[np.object_],
-    ship: NDArray[np.int64],
-) -> None:
-    """Write the kind of each false alarm of one image, and the ship that it, or a hit, belongs to."""
-    counted = np.flatnonzero(~result.ignore)
-    if not len(counted):
-        kind[places[verdict[places] == FALSE_ALARM]] = "background"
-        return
-    overlap = iou_matrix(result.boxes[detections], result.truth[counted])
-    taken: set[int] = set()
-    for row, place in enumerate(places):
-        best = int(overlap[row].argmax())
-        if verdict[place] == HIT:
-            # the free ship it overlaps most, as when it was judged: of equal ones the last
-            free = [k for k in range(len(counted)) if k not in taken]
-            chosen = max(free, key=lambda k: (overlap[row, k], k))
-            taken.add(chosen)
-            ship[place] = counted[chosen]
-        elif verdict[place] == FALSE_ALARM:
-            reach = overlap[row, best]
-            kind[place] = (
-                "duplicate" if reach >= FOREGROUND else "localisation" if reach >= BACKGROUND else "background"
-            )
-            ship[place] = counted[best]
+def _kinds(
+    ordered: Sequence[ImageResult], judged: Judged, verdict: NDArray[np.int8]
+) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
+    """The kind of each false alarm, and the ship of its image that it, or a hit, belongs to; -1 where there is none."""
+    counted = [np.flatnonzero(~result.ignore) for result in ordered]
+    near = nearest(
+        [result.truth.reshape(-1, 4)[own] for result, own in zip(ordered, counted, strict=True)],
+        [result.boxes for result in ordered],
+    )
+    counts = np.array([len(result.scores) for result in ordered], dtype=np.int64)
+    flat = (np.cumsum(counts) - counts)[judged.image] + judged.detection
+    reach, own = near.reach[flat], near.first[flat].copy()
+    taken: set[tuple[int, int]] = set()
+    # a hit's is the free ship that it overlaps most, as when it was judged: of equal ones the last
+    for place in np.flatnonzero(verdict == HIT).tolist():
+        image, chosen = int(judged.image[place]), int(near.last[flat[place]])
+        if (image, chosen) in taken:
+            result = ordered[image]
+            box, ships = result.boxes.reshape(-1, 4)[judged.detection[place]], result.truth.reshape(-1, 4)
+            overlap = iou_matrix(box, ships[counted[image]])[0]
+            free = [k for k in range(len(overlap)) if (image, k) not in taken]
+            chosen = max(free, key=lambda k: (overlap[k], k))
+        taken.add((image, chosen))
+        own[place] = chosen
+    alarm = verdict == FALSE_ALARM
+    kind = np.full(len(verdict), "", dtype=object)
+    kind[alarm] = "background"
+    kind[alarm & (reach >= BACKGROUND)] = "localisation"
+    kind[alarm & (reach >= FOREGROUND)] = "duplicate"
+    known = (alarm | (verdict == HIT)) & (own >= 0)
+    return kind, np.where(known, own, -1)
 
 
 def _localised(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from osm.data.boxes import area
 from osm.detection.evaluate import area_under_curve, curve_of, in_order, judge_voc
@@ -55,13 +57,16 @@ def by_size(
     class of its own size only (COCO's rule).
     """
     ordered = in_order(results)
+    ships_px2 = area(_flat([result.truth for result in ordered]))
+    boxes_px2 = area(_flat([result.boxes for result in ordered]))
+    counts = np.array([len(result.scores) for result in ordered], dtype=np.int64)
+    begins, ends = np.cumsum(counts) - counts, np.cumsum([len(result.ignore) for result in ordered], dtype=np.int64)
     found = []
     for size in sizes:
-        masked = [_only(result, size) for result in ordered]
-        judged = judge_voc(masked, iou)
+        other = np.split(~_inside(ships_px2, size), ends)[:-1]
+        judged = judge_voc([_without(result, own) for result, own in zip(ordered, other, strict=True)], iou)
         verdict = judged.verdict[0].copy()
-        inside = [_inside(area(result.boxes), size) for result in masked]
-        own = np.array([inside[i][k] for i, k in zip(judged.image, judged.detection, strict=True)], dtype=bool)
+        own = _inside(boxes_px2[begins[judged.image] + judged.detection], size)
         verdict[(verdict == FALSE_ALARM) & ~own] = NOT_COUNTED
         ships = int(judged.truth_counts.sum())
         ap = area_under_curve(*curve_of(verdict, ships)) if ships else None
@@ -91,10 +96,13 @@ def by_group(results: Sequence[ImageResult], groups: dict[str, Collection[str]],
     return found
 
 
-def _only(result: ImageResult, size: SizeClass) -> ImageResult:
-    other = ~_inside(area(result.truth), size)
-    return ImageResult(result.image_id, result.truth, result.ignore | other, result.boxes, result.scores)
+def _without(result: ImageResult, ships: NDArray[np.bool_]) -> ImageResult:
+    return ImageResult(result.image_id, result.truth, result.ignore | ships, result.boxes, result.scores)
 
 
-def _inside(areas_px2: np.typing.NDArray[np.float64], size: SizeClass) -> np.typing.NDArray[np.bool_]:
+def _flat(boxes: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    return np.concatenate([np.empty((0, 4)), *(np.asarray(one, dtype=np.float64).reshape(-1, 4) for one in boxes)])
+
+
+def _inside(areas_px2: NDArray[np.float64], size: SizeClass) -> NDArray[np.bool_]:
     return np.asarray((areas_px2 >= size.least_px2) & (areas_px2 < size.most_px2))
