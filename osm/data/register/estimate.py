@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,10 +89,10 @@ def estimate_tie_points(
             factor //= 2
             places = _places(sar.size_px, None, min(rule.points, _MOST_COARSE))
             points = _match(sar, optical, known, factor, places, _SEARCH_PX[0], pool)
-            known = _refined(points, factor, _SEARCH_PX[0], where, rule)
+            known = _refined(points, factor, _SEARCH_PX[0], _apart(sar.size_px, None, factor), where, rule)
         places = _places(sar.size_px, regions, rule.points)
         points = _match(sar, optical, known, 1, places, _SEARCH_PX[1], pool)
-        _refined(points, 1, _SEARCH_PX[1], where, rule)
+        _refined(points, 1, _SEARCH_PX[1], _apart(sar.size_px, regions, 1), where, rule)
     return points
 
 
@@ -201,14 +202,18 @@ def _match(
 ) -> TiePoints:
     """A point for each place where windows agree, in pixels of the full scenes."""
     grid = Grid.of(sar.size_px, factor)
-    template = min(_TEMPLATE_PX, max(_LEAST_TEMPLATE_PX, min(grid.width_px, grid.height_px) // 3))
+    template = _template(grid)
     ours, theirs = Resampled(sar, None, grid), Resampled(optical, known, grid)
 
-    def look(place: tuple[float, float]) -> tuple[float, ...] | None:
-        half = template // 2 + search_px
-        low = [round(at / factor) - half for at in place]
+    half = template // 2 + search_px
+
+    def corner(place: tuple[float, float]) -> tuple[int, ...]:
+        """Of the window about a place, moved into the scene."""
         size = (grid.width_px, grid.height_px)
-        low = [min(max(at, 0), length - 2 * half) for at, length in zip(low, size, strict=True)]
+        low = (round(at / factor) - half for at in place)
+        return tuple(min(max(at, 0), length - 2 * half) for at, length in zip(low, size, strict=True))
+
+    def look(low: tuple[int, ...]) -> tuple[float, ...] | None:
         if min(low) < 0:
             return None
         box = (low[0], low[1], low[0] + 2 * half, low[1] + 2 * half)
@@ -223,20 +228,29 @@ def _match(
         centre = np.array([low[0] + half, low[1] + half], dtype=np.float64)
         return (*(centre * factor), *((centre + np.array([column - search_px, row - search_px])) * factor))
 
-    found = [point for point in _in_order(pool, look, places) if point is not None]
+    # near a border, several places have one window
+    corners = dict.fromkeys(corner(place) for place in places)
+    found = [point for point in pool.map(look, corners) if point is not None]
     table = np.array(found, dtype=np.float64).reshape(-1, 4)
     return TiePoints.of(table[:, :2], known(table[:, 2:]))
 
 
-def _in_order(
-    pool: ThreadPoolExecutor,
-    look: Callable[[tuple[float, float]], tuple[float, ...] | None],
-    places: Sequence[tuple[float, float]],
-) -> list[tuple[float, ...] | None]:
-    return list(pool.map(look, dict.fromkeys(places)))
+def _template(grid: Grid) -> int:
+    """Side of the windows that are compared, in pixels of the grid."""
+    return min(_TEMPLATE_PX, max(_LEAST_TEMPLATE_PX, min(grid.width_px, grid.height_px) // 3))
 
 
-def _refined(points: TiePoints, factor: int, search_px: int, where: str | Path, rule: SearchRule) -> Transform:
+def _apart(size_px: tuple[int, int], regions: Sequence[Box] | None, factor: int) -> float:
+    """How many windows there is room for that do not overlap: windows that do are no witnesses of their own."""
+    side = _template(Grid.of(size_px, factor)) * factor
+    return sum(
+        max(1.0, (x2 - x1) / side) * max(1.0, (y2 - y1) / side) for x1, y1, x2, y2 in regions or [(0, 0, *size_px)]
+    )
+
+
+def _refined(
+    points: TiePoints, factor: int, search_px: int, apart: float, where: str | Path, rule: SearchRule
+) -> Transform:
     """The transform that most points agree on, if more do than chance would have it."""
     if len(points) < _LEAST_POINTS:
         raise _too_little(where, f"{len(points)} windows in which SAR and optical agree")
@@ -248,7 +262,8 @@ def _refined(points: TiePoints, factor: int, search_px: int, where: str | Path, 
     used = int(fit.used.sum())
     # a wrong window points anywhere within the search
     alone = min(np.pi * rule.tolerance_px**2 / (2 * search_px + 1) ** 2, 1.0)
-    if false_alarms(used, len(points), alone) > _MOST_FALSE:
+    share = min(1.0, apart / len(points))
+    if false_alarms(math.floor(share * used), max(4, round(share * len(points))), alone) > _MOST_FALSE:
         raise _too_little(where, f"no more than {used} of {len(points)} windows that agree on a shift, as by chance")
     return fit.transform
 

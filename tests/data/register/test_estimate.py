@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from osm.data.register.estimate import SearchRule, estimate_tie_points, false_al
 from osm.data.register.fit import fit_transform
 from osm.data.register.resample import Grid, Resampled
 from osm.data.register.structure import likeness, peak, structure
+from osm.data.register.tie_points import read_tie_points, write_tie_points
 from osm.data.register.transform import Matrix
 from osm.data.sources import MemorySource
 from osm.errors import DataError
@@ -38,9 +40,13 @@ def _source(pixels: np.ndarray) -> MemorySource:
 
 @pytest.fixture(scope="module")
 def sides() -> tuple[MemorySource, MemorySource]:
+    return _coast(0, SIDE)
+
+
+def _coast(seed: int, side: int) -> tuple[MemorySource, MemorySource]:
     """SAR and optical rendering of one coast. It is flat: what is high lies elsewhere in SAR, whoever matches it."""
-    rng = np.random.default_rng(0)
-    coast = draw_coast(rng, (SIDE, SIDE), pixel_m=1.0, land_fraction=0.75, ship_count=4, port_count=1)
+    rng = np.random.default_rng(seed)
+    coast = draw_coast(rng, (side, side), pixel_m=1.0, land_fraction=0.75, ship_count=4, port_count=1)
     flat = replace(coast.buildings, height_m=coast.buildings.height_m * 0)
     coast = replace(coast, relief_m=np.zeros_like(coast.relief_m), buildings=flat)
     colour = optical_side.render_optical(coast, optical_side.draw_view(rng), rng)
@@ -67,6 +73,26 @@ def test_two_places_have_nothing_in_common(sides: tuple[MemorySource, MemorySour
     rule = SearchRule(points=5, rotation_deg=0, scale=0)
     with pytest.raises(DataError, match="--tie-points"):
         estimate_tie_points(here, _source(noise), Matrix(np.eye(3)), where="x", rule=rule)
+
+
+@pytest.mark.timeout(600)
+def test_two_coasts_are_not_taken_for_one_in_small_scenes() -> None:
+    """Windows of a small scene overlap: one wrong agreement is seen in many of them."""
+    coasts = [_coast(seed, 320) for seed in range(1, 5)]
+    for (here, _), (_, there) in zip(coasts, coasts[1:] + coasts[:1], strict=True):
+        with pytest.raises(DataError, match="--tie-points"):
+            estimate_tie_points(here, there, Matrix(np.eye(3)), where="x", rule=SearchRule(rotation_deg=3, scale=0.03))
+
+
+def test_no_window_is_a_witness_twice(sides: tuple[MemorySource, MemorySource], tmp_path: Path) -> None:
+    """Where several places have one window, near the borders of a small scene, it gives one point."""
+    side = 448
+    here, there = (_source(one.image.pixels[:side, :side]) for one in sides)
+    found = estimate_tie_points(here, there, Matrix(np.eye(3)), where="x", rule=SearchRule(rotation_deg=0, scale=0))
+    assert len(np.unique(found.sar, axis=0)) == len(found)
+    # what is written can be read
+    write_tie_points(tmp_path / "points.csv", found)
+    assert len(read_tie_points(tmp_path / "points.csv", (side, side), (side, side))) == len(found)
 
 
 def test_chance_is_told_from_agreement() -> None:
