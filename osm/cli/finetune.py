@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -35,9 +34,6 @@ def finetune(
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Discard the run that is in the work folder.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's files too.")] = False,
-    launcher: Annotated[
-        str, typer.Option("--launcher", help="How processes were started: none, pytorch (torchrun) or slurm.")
-    ] = "none",
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Replace a setting, e.g. train.epochs=5.")
     ] = None,
@@ -52,10 +48,9 @@ def finetune(
     from osm.detection.arms import parse_init
     from osm.detection.engines import notices
     from osm.detection.finetune import finetune as run
-    from osm.detection.finetune import is_done, prepare
+    from osm.detection.finetune import prepare
     from osm.detection.recipe import load_recipe
     from osm.files import exclusive
-    from osm.matching.launch import is_first
 
     config = chosen_config(config)
     recipe = load_recipe(config, parse_settings(set_))
@@ -63,15 +58,9 @@ def finetune(
         typer.echo(notice, err=True)
     start = parse_init(init)
     folder = work_dir or Path("work_dirs") / f"{config.stem}_{start.kind}_seed{seed}"
-    first = is_first(launcher)
-    with exclusive(folder) if first else nullcontext():
-        if first:
-            todo = prepare(folder, resume=resume, overwrite=overwrite)
-        else:
-            todo = overwrite or not is_done(folder, resume=resume)
-        if not todo:  # for all processes alike: one that went on alone would wait for the others
-            if first:
-                typer.echo(f"the run in {folder} was finished before; nothing to do")
+    with exclusive(folder):
+        if not prepare(folder, resume=resume, overwrite=overwrite):
+            typer.echo(f"the run in {folder} was finished before; nothing to do")
             return
         with progress_bar() as step:
             result = run(
@@ -83,7 +72,6 @@ def finetune(
                 min_coverage=min_coverage,
                 allow_contract_mismatch=allow_contract_mismatch,
                 resume=resume,
-                launcher=launcher,
                 tensorboard=tensorboard,
                 progress=step,
             )

@@ -230,7 +230,7 @@ def _time_trainings(
     for steps in (1, 1 + STEPS):
         chosen = [tiles[index % len(tiles)] for index in range(steps * recipe.train.batch_size)]
         with tempfile.TemporaryDirectory() as folder:
-            job = Job(short, chosen, store, Path(folder), 0, "none", False, False, lambda what, done, total: None)
+            job = Job(short, chosen, store, Path(folder), 0, False, False, lambda what, done, total: None)
             started = time.perf_counter()
             trained = engine.train(model, certificate, job)
             times.append(time.perf_counter() - started)

@@ -60,7 +60,6 @@ class Job:
         store: Where their pixels come from.
         work_dir: Where to write.
         seed: Of the order of tiles and their turns.
-        launcher: ``none``, ``pytorch`` or ``slurm``.
         tensorboard: Whether to write TensorBoard events too.
         resume: Continue from the last checkpoint in ``work_dir``.
         progress: Told of steps done and steps in all, as ``"train"``.
@@ -73,7 +72,6 @@ class Job:
     store: SceneStore
     work_dir: Path
     seed: int
-    launcher: str
     tensorboard: bool
     resume: bool
     progress: Progress

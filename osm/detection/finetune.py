@@ -114,11 +114,6 @@ def read_validation(recipe: Recipe, data_root: Path, cache: Path | None = None) 
     return validation_scenes(train, data.validation_fraction)[1]
 
 
-def is_done(work_dir: Path, *, resume: bool) -> bool:
-    """Whether a finished run is to be resumed, so that nothing is left to do."""
-    return resume and (work_dir / METRICS).is_file()
-
-
 def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> bool:
     """Make a folder ready for one run.
 
@@ -134,7 +129,7 @@ def prepare(work_dir: Path, *, resume: bool, overwrite: bool) -> bool:
         for name in (METRICS, *PROOFS, WEIGHTS, SUMS):
             (work_dir / name).unlink(missing_ok=True)
         shutil.rmtree(work_dir / CHECKPOINTS, ignore_errors=True)
-    elif is_done(work_dir, resume=resume):
+    elif resume and (work_dir / METRICS).is_file():
         _tidy(work_dir)
         return False
     elif (work_dir / METRICS).is_file():
@@ -171,7 +166,6 @@ def finetune(
     cache: Path | None = None,
     keep_weights: bool = True,
     resume: bool = False,
-    launcher: str = "none",
     tensorboard: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> Finetuned:
@@ -194,7 +188,6 @@ def finetune(
         cache: Folder of decoded scenes, shared by runs; below ``work_dir`` if None.
         keep_weights: Whether to write the detector.
         resume: Continue from the last checkpoint in ``work_dir``, if there is one.
-        launcher: ``none``, ``pytorch`` or ``slurm``, as in mmengine.
         tensorboard: Whether to write TensorBoard events too.
         progress: Told what is under way.
 
@@ -221,7 +214,6 @@ def finetune(
         allow_contract_mismatch=allow_contract_mismatch,
         tuning=tuning,
         resume=resume,
-        launcher=launcher,
         tensorboard=tensorboard,
         progress=progress,
     )

@@ -36,7 +36,7 @@ def build_runner(model: BaseModel, certificate: Certificate, job: Job) -> Any:
     from osm.compat.runner import QuietRunner
     from osm.detection.dataset import TileDataset, TurningSampler
     from osm.detection.engine import optim_wrapper, schedulers
-    from osm.detection.hooks import CurveHook, ValidationHook, WitnessHook
+    from osm.detection.hooks import CurveHook, StepSeedHook, ValidationHook, WitnessHook
     from osm.transfer.step0 import CertificateHook
 
     recipe, work_dir, progress = job.recipe, job.work_dir, job.progress
@@ -78,6 +78,7 @@ def build_runner(model: BaseModel, certificate: Certificate, job: Job) -> Any:
         param_scheduler=schedulers(settings, len(loader)),
         default_hooks={"checkpoint": checkpoint, "logger": {"type": "LoggerHook", "interval": 10}},
         custom_hooks=[
+            StepSeedHook(job.seed),
             CertificateHook(certificate, work_dir / CERTIFICATE),
             WitnessHook(job.witness),
             CurveHook(work_dir / TRAINING, lambda done, total: progress("train", done, total)),
@@ -85,10 +86,9 @@ def build_runner(model: BaseModel, certificate: Certificate, job: Job) -> Any:
         ],
         visualizer={"type": "Visualizer", "vis_backends": backends},
         default_scope="mmdet",
-        launcher=job.launcher,
         load_from=str(last) if last else None,
         resume=last is not None,
         randomness={"seed": job.seed},
-        env_cfg={"dist_cfg": {"backend": "nccl"}, "mp_cfg": processes},
+        env_cfg={"mp_cfg": processes},
         cfg=config,
     )

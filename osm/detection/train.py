@@ -73,7 +73,6 @@ def train_and_search(
     allow_contract_mismatch: bool = False,
     tuning: Mapping[str, Any] | None = None,
     resume: bool = False,
-    launcher: str = "none",
     tensorboard: bool = False,
     progress: Progress = lambda what, done, total: None,
 ) -> Trained:
@@ -95,7 +94,6 @@ def train_and_search(
         allow_contract_mismatch: Whether weights that were trained on other input are taken all the same.
         tuning: How the recipe's learning rate was chosen, if it was.
         resume: Continue from the last checkpoint in ``work_dir``.
-        launcher: ``none``, ``pytorch`` or ``slurm``.
         tensorboard: Whether to write TensorBoard events too.
         progress: Told what is under way.
 
@@ -149,7 +147,7 @@ def train_and_search(
     witness = Witness(work_dir / CONDITIONS, known, resume)
     looks = Validation.of(recipe, validation, store, work_dir, progress)
     longer = replace(recipe, train=lengthened(recipe.train, len(tiles)))
-    job = Job(longer, tiles, store, work_dir, seed, launcher, tensorboard, resume, progress, witness, looks)
+    job = Job(longer, tiles, store, work_dir, seed, tensorboard, resume, progress, witness, looks)
     model = engine.train(built, certificate, job)
     witness.finish({
         "frozen": frozen(read_certificate(work_dir / CERTIFICATE)),

@@ -88,11 +88,7 @@ class Witness:
         self._write({"order": self.draws.to_json() if self._from_the_start else None, **seen})
 
     def _write(self, seen: Mapping[str, Any] | None = None) -> None:
-        if self.path is None:
-            return
-        from mmengine.dist import is_main_process
-
-        if is_main_process():
+        if self.path is not None:
             write_sealed(self.path, {**self.known, "step0": self.parts, **(seen or {})})
 
 

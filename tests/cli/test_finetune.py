@@ -1,4 +1,4 @@
-"""``osm finetune`` as one of several processes."""
+"""``osm finetune`` in a folder that is taken or finished."""
 
 from __future__ import annotations
 
@@ -8,23 +8,20 @@ from osm.files import exclusive
 from tests.commands import osm
 
 
-@pytest.mark.parametrize("rank", ["0", "1"])
-def test_no_process_goes_on_alone_where_a_finished_run_is_resumed(tmp_path, monkeypatch, repo_root, capsys, rank):
-    monkeypatch.setenv("RANK", rank)
+@pytest.fixture
+def command(tmp_path, repo_root):
     (tmp_path / "metrics.json").write_text("{}")
-    command = ["finetune", repo_root / "configs/detect/demo_yolov3_narrow.py", "--init", "scratch", "--resume"]
-    command += ["--data-root", tmp_path / "no-data", "--work-dir", tmp_path, "--launcher", "pytorch"]
-    assert osm(*command) == 0
-    assert ("nothing to do" in capsys.readouterr().out) is (rank == "0")
+    config = repo_root / "configs/detect/demo_yolov3_narrow.py"
+    return ["finetune", config, "--init", "scratch", "--data-root", tmp_path / "no-data", "--work-dir", tmp_path]
 
 
-def test_only_the_first_of_several_processes_holds_the_folder(tmp_path, monkeypatch, repo_root, capsys):
-    (tmp_path / "metrics.json").write_text("{}")
-    command = ["finetune", repo_root / "configs/detect/demo_yolov3_narrow.py", "--init", "scratch", "--resume"]
-    command += ["--data-root", tmp_path / "no-data", "--work-dir", tmp_path, "--launcher", "pytorch"]
+def test_a_finished_run_is_not_run_again(command, capsys):
+    assert osm(*command, "--resume") == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_of_several_processes_one_has_the_folder(command, tmp_path, capsys):
+    """As of torchrun, out of habit: a detector is trained by one process."""
     with exclusive(tmp_path):
-        monkeypatch.setenv("RANK", "1")
-        assert osm(*command) == 0
-        monkeypatch.setenv("RANK", "0")
-        assert osm(*command) == 2
+        assert osm(*command, "--resume") == 2
     assert "found another run at work" in capsys.readouterr().err

@@ -53,3 +53,10 @@ def yolo_two_epochs(repo_root: Path) -> Recipe:
     """The narrow YOLOv3 for two epochs, with a checkpoint after each."""
     settings = {**TINY, "train.epochs": 2, "train.checkpoint_epochs": 1}
     return load_recipe(repo_root / "configs/detect/demo_yolov3_narrow.py", settings)
+
+
+@pytest.fixture(scope="session")
+def faster_rcnn_two_epochs(repo_root: Path) -> Recipe:
+    """Likewise Faster R-CNN, of few steps."""
+    settings = {**TINY, "train.epochs": 2, "train.checkpoint_epochs": 1, "data.max_tiles": 6, "train.batch_size": 2}
+    return load_recipe(repo_root / "configs/detect/demo_faster-rcnn_r18.py", settings)

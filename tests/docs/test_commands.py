@@ -50,4 +50,4 @@ def test_no_option_is_on_the_page_that_no_command_has(repo_root):
         for name in (*option.opts, *option.secondary_opts)
     }
     said = set(re.findall(r"`(--[a-z][a-z-]*)", (repo_root / "docs/commands.md").read_text("utf-8")))
-    assert said - known <= {"--help", "--launcher"}
+    assert said - known <= {"--help"}

@@ -189,14 +189,13 @@ class UltralyticsEngine:
 
 
 def _check_job(job: Job) -> None:
-    for asked, option in ((job.launcher != "none", "--launcher"), (job.tensorboard, "--tensorboard")):
-        if asked:
-            raise ConfigError(
-                option,
-                found="the ultralytics engine",
-                expected="the mmdet engine, which alone knows that option",
-                mend=f"leave {option} out",
-            )
+    if job.tensorboard:
+        raise ConfigError(
+            "--tensorboard",
+            found="the ultralytics engine",
+            expected="the mmdet engine, which alone knows that option",
+            mend="leave --tensorboard out",
+        )
 
 
 ENGINE = UltralyticsEngine()
