@@ -146,6 +146,11 @@ def _facts(content: Mapping[str, Any]) -> Table:
     share = _percent(content["coverage"])
     least = f", at least {100 * content.get('min_coverage', 0):g} % asked for" if content["source"] else ""
     rows.append(("coverage", f"{len(content['filled'])} of {total} tensors ({share}{least})"))
+    values, known = (
+        sum(stage[key] for stage in content.get("stages", ())) for key in ("parameters", "parameters_filled")
+    )
+    if content["source"] and values:
+        rows.append(("", f"{known:,} of {values:,} values that can be trained ({_percent(known / values)})"))
     step0 = content.get("step0")
     if content.get("sha256_at_load"):
         rows.append(("hash at load", content["sha256_at_load"][:_HASH]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +143,8 @@ def _try(arm: Arm, path: Path, recipe: Recipe, min_coverage: float, allow_mismat
     if not certificate.complete:
         notes.append(
             f"{path.name} fills {len(certificate.filled)} of {len(certificate.filled) + len(certificate.random)} "
-            f"tensors of {recipe.architecture}, the rest stays random"
+            f"tensors of {recipe.architecture}, {_percent(certificate.value_coverage)} of the values that can be "
+            "trained; the rest stays random"
         )
     if certificate.contract and certificate.contract.mismatches:
         lines = "; ".join(mismatch.line for mismatch in certificate.contract.mismatches)
@@ -154,6 +156,11 @@ def _try(arm: Arm, path: Path, recipe: Recipe, min_coverage: float, allow_mismat
     if card is not None:
         notes.extend(_start_notes(path, card))
     return certificate.complete, notes
+
+
+def _percent(share: float) -> str:
+    # a fraction just below 1 must not be rounded to all
+    return f"{math.floor(1000 * share) / 10:g} %"
 
 
 def _weights_for(arm: Arm, architecture: str, seed: int) -> Path | None:

@@ -100,6 +100,9 @@ class SelectionHook(Hook):
         # checked against the digest inside, and whole: statistics and counters come along
         tensors, _ = read_export(self._file(chosen.epoch))
         self.backbone.load_state_dict(tensors)
+        for candidate in self.candidates:
+            if candidate != chosen:
+                self._file(candidate.epoch).unlink(missing_ok=True)
         start = next(candidate.score for candidate in self.candidates if not candidate.epoch)
         return {
             **asdict(chosen),
@@ -120,11 +123,14 @@ class SelectionHook(Hook):
         barrier()
 
     def _forget_the_rest(self) -> None:
-        """Remove the files of candidates that cannot be chosen any more."""
-        trained = [candidate for candidate in self.candidates if candidate.epoch]
-        kept = {best(self.candidates).epoch} if trained else set()
+        """Remove the files of candidates that cannot be chosen any more.
+
+        Those stay that were the best once: whoever goes on from an earlier checkpoint judges later epochs again, and
+        may come to another choice.
+        """
+        leading = {best(self.candidates[: end + 1]).epoch for end, one in enumerate(self.candidates) if one.epoch}
         for candidate in self.candidates:
-            if candidate.epoch not in kept:
+            if candidate.epoch not in leading:
                 self._file(candidate.epoch).unlink(missing_ok=True)
 
 

@@ -112,6 +112,12 @@ class Certificate:
         return len(self.filled) / total if total else 0.0
 
     @property
+    def value_coverage(self) -> float:
+        """Fraction of the values that can be trained that were filled: few large tensors may hold most of them."""
+        total = sum(stage.parameters for stage in self.stages)
+        return sum(stage.parameters_filled for stage in self.stages) / total if total else self.coverage
+
+    @property
     def complete(self) -> bool:
         """Whether every tensor was filled."""
         return not self.random

@@ -53,6 +53,7 @@ def test_everything_that_was_asked_for_is_shown(part, capsys):
     assert shown == osm(capsys, "certificate", "show", part / "certificate.json")
     content = json.loads((part / "certificate.json").read_text())
     assert "of 100 tensors" in shown
+    assert "values that can be trained" in shown
     assert "faster-rcnn_r18" in shown
     assert row(shown, "conv1") == ["conv1", "1", "of", "1", "9,408", "100", "%", "0", "–"]
     assert row(shown, "layer1") == ["layer1", *["20", "of", "20", "147,968", "100", "%", "147,968", "4", "of", "4"]]

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osm.errors import ConfigError
-from osm.files import read_json
+from osm.files import read_json, write_json
 from osm.matching.pretrain import pretrain
-from osm.matching.selection import Candidate, best
+from osm.matching.selection import Candidate, SelectionHook, best
 from osm.transfer.export import read_export, tensors_sha256
 
 
@@ -66,3 +66,37 @@ def test_a_judge_and_a_number_of_epochs_belong_together(pairs_root, demo_config,
     options = {**tiny, "train.select_every_epochs": every}
     with pytest.raises(ConfigError, match="--probe-root"):
         pretrain(demo_config, data_root=pairs_root, work_dir=tmp_path / "run", options=options, judge=judge)
+
+
+def test_a_choice_that_is_made_anew_after_an_interruption_finds_its_file(pairs_root, demo_config, tiny, tmp_path):
+    """The run is cut after its last candidate led and before the checkpoint of that epoch; asked again, it does not."""
+    seen: list[str] = []
+    options = {**tiny, "train.select_every_epochs": 1, "train.epochs": 3, "train.checkpoint_every_epochs": 1}
+    work = tmp_path / "run"
+
+    def cut(path):
+        # what the last epoch's candidate did, done by hand: it led, and the run ended there
+        raise KeyboardInterrupt
+
+    scores = iter([0.1, 0.5, 0.2])
+
+    def judge(path):
+        try:
+            return next(scores)
+        except StopIteration:
+            return cut(path)
+
+    common = {"data_root": pairs_root, "work_dir": work, "options": options}
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(demo_config, judge=judge, **common)
+    # the record of a third candidate that led: all files that it made useless are gone
+    record = work / "selection.json"
+    entries = [*read_json(record)["candidates"], {"epoch": 3, "score": 0.9}]
+    write_json(record, {"candidates": entries})
+    hook = SelectionHook(work, judging([], seen), 1, None, None)
+    hook.candidates = [Candidate(**entry) for entry in entries]
+    hook._forget_the_rest()
+    result = pretrain(demo_config, judge=judging([0.3], seen), resume=True, **common)
+    assert read_json(result.metrics)["selection"]["epoch"] == 1
+    # and in the end one file is left
+    assert [path.name for path in (work / "candidates").iterdir()] == ["epoch_1.safetensors"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ LEAST_SPREAD = 0.01
 
 _ITERATIONS, _CONFIDENCE, _REFITS = 5000, 0.9999, 10
 _NEIGHBOURS = 6
+_MOST_FOLDS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +37,8 @@ class Fit:
         transform: From SAR to optical pixels.
         used: ``(N,)``: which points were used; the others were refused as outliers.
         residual_px: ``(N, 2)`` of all points.
-        left_out_px: ``(N, 2)``: of each used point, its residual when it is left out of the fit; NaN for the others
-            and where too few remain.
+        left_out_px: ``(N, 2)``: of each used point, its residual when it is left out of the fit (of more than 200, with
+            some others); NaN for the others and where too few remain.
     """
 
     transform: Transform
@@ -154,26 +156,40 @@ def residuals(transform: Transform, points: TiePoints) -> Floats:
 
 
 def leave_one_out(points: TiePoints, kind: str, bounds: Floats) -> Floats:
-    """Residual ``(N, 2)`` of each point under the transform of all others; NaN where they cannot make one."""
+    """Residual ``(N, 2)`` of each point under the transform of all others; NaN where they cannot make one.
+
+    Of more than 200 points, some are left out together, every 200th of the list: one fit each would take hours.
+    """
     found = np.full((len(points), 2), np.nan)
-    everything = np.arange(len(points))
     if len(points) <= LEAST_POINTS[kind]:
         return found
-    for number in range(len(points)):
-        rest = points.take(everything[everything != number])
+    fold = np.arange(len(points)) % _MOST_FOLDS
+    for number in range(min(len(points), _MOST_FOLDS)):
+        rest = points.take(fold != number)
         if min(spread_ratio(rest.sar), spread_ratio(rest.optical)) >= LEAST_SPREAD:
-            found[number] = residuals(solve(rest, kind, bounds), points.take(np.array([number])))[0]
+            found[fold == number] = residuals(solve(rest, kind, bounds), points.take(fold == number))
     return found
 
 
 def _hangs_on_one(points: TiePoints) -> bool:
     """Whether without some point the others lie on a line: then many projective transforms fit all of them."""
     everything = np.arange(len(points))
-    for number in range(len(points)):
-        rest = points.take(everything[everything != number])
+    suspects: Iterable[int] = everything
+    if len(points) > _MOST_FOLDS:
+        # that point is the farthest off, along or across the longer extent of the others
+        suspects = {int(number) for side in (points.sar, points.optical) for number in _farthest(side)}
+    for number in suspects:
+        rest = points.take(everything != number)
         if min(spread_ratio(rest.sar), spread_ratio(rest.optical)) < LEAST_SPREAD:
             return True
     return False
+
+
+def _farthest(places: Floats) -> npt.NDArray[np.int64]:
+    """The farthest of points ``(N, 2)`` along and across their longer extent."""
+    off = places - np.median(places, axis=0)
+    axes = np.linalg.svd(off, full_matrices=False)[2]
+    return np.asarray(np.abs(off @ axes.T).argmax(axis=0))
 
 
 def _on_a_line(where: str | Path, found: str) -> DataError:
@@ -288,7 +304,8 @@ def _dlt(known: Floats, wanted: Floats) -> Floats:
     rows = []
     for (x, y), (u, v) in zip(known, wanted, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y, -u], [0, 0, 0, x, y, 1, -v * x, -v * y, -v]]
-    return np.asarray(np.linalg.svd(np.array(rows))[2][-1].reshape(3, 3))
+    # of four points there are eight rows, and what they map to zero is seen in the full matrix alone
+    return np.asarray(np.linalg.svd(np.array(rows), full_matrices=len(rows) < 9)[2][-1].reshape(3, 3))
 
 
 def _normalising(points: Floats) -> Floats:

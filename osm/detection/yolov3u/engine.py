@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from osm.compat.device import pick_device, precision_on
 from osm.compat.ultralytics_scope import absent, ultralytics_scope
+from osm.data.scenes import OPTICAL
 from osm.detection.engine import fed
 from osm.detection.engines import Job
 from osm.detection.recipe import Recipe, check_words, read_section
@@ -55,6 +56,13 @@ class UltralyticsEngine:
         from osm.transfer.adapters.ultralytics import YAML_FILES
 
         path = recipe.path
+        if recipe.data.kind in OPTICAL:
+            raise ConfigError(
+                path,
+                found=f"data.kind = {recipe.data.kind!r}, optical scenes, with engine = 'ultralytics'",
+                expected="SAR scenes, which have one band",
+                mend="train on optical scenes with the mmdet engine",
+            )
         read_section(path, "model", SearchSettings, {"model": recipe.model})
         check_words(path, "train.optimizer", set(recipe.train.optimizer), OPTIMIZER)
         for word in OPTIMIZER[1:]:

@@ -147,3 +147,24 @@ def test_all_but_one_on_a_line_make_no_projective_transform(on_the_line: int) ->
     with pytest.raises(DataError, match=r"all but one of the .* lie on a line"):
         fit_transform(points, "projective", where="x.csv")
     assert fit_transform(points, "affine", where="x.csv").rmse_px < 1e-6
+
+
+@pytest.mark.timeout(60)  # one fit without each of them took minutes, and gigabytes
+@pytest.mark.parametrize("kind", ["affine", "projective", "piecewise"])
+def test_thousands_of_points_are_fitted(kind: str) -> None:
+    truth = PROJECTIVE if kind == "projective" else AFFINE
+    fit = fit_transform(_points(4000, truth, noise_px=0.3), kind, where="x")
+    assert np.isfinite(fit.left_out_px[fit.used]).all()
+    # with so many, a point hardly moves a matrix: what is left over is the noise, whoever was left out
+    if kind != "piecewise":
+        assert fit.left_out_rmse_px == pytest.approx(0.3 * np.sqrt(2), rel=0.05)
+    assert _rmse(fit.transform, truth) < (0.6 if kind == "piecewise" else 0.05)
+
+
+@pytest.mark.parametrize("off", [3.0, 900.0, 1e5])
+def test_all_but_one_of_many_on_a_line_make_no_projective_transform(off: float) -> None:
+    along = np.random.default_rng(0).uniform(0, SIZE, 500)
+    places = np.column_stack([along, 0.3 * along + np.random.default_rng(1).normal(0, 1e-3, 500)])
+    places[217] += [-0.3 * off, off]
+    with pytest.raises(DataError, match="on a line"):
+        fit_transform(TiePoints.of(places, AFFINE(places)), "projective", where="x")

@@ -116,7 +116,7 @@ def test_an_interrupted_run_resumes_to_the_same_result(
     options = {"init": Init("osm", exported), "keep_weights": False}
     monkeypatch.setattr(training.RecipeTrainer, "run_callbacks", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run(yolov3u, scenes_root, tmp_path, tensorboard=True)
+        run(yolov3u, scenes_root, tmp_path, **options)
     monkeypatch.undo()
     assert not (tmp_path / "metrics.json").exists()
     run(yolov3u, scenes_root, tmp_path, resume=True, **options)
@@ -239,3 +239,8 @@ def test_without_the_extra_every_module_imports_and_choosing_the_engine_says_wha
     assert done.returncode == 2, done.stderr
     assert "pip install 'osm-ssd[ultralytics]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_optical_scenes_are_refused_before_anything_is_written(repo_root):
+    with pytest.raises(ConfigError, match=r"data\.kind = 'dota', optical scenes, with engine = 'ultralytics'"):
+        load_recipe(repo_root / CONFIG, {"data.kind": "dota"})
