@@ -7,7 +7,7 @@ side, from the tiles on disk to changed weights:
 
 * stock: mmengine's Runner and OptimWrapper in float32, mmdet's CocoDataset over PNG files, its pipeline and
   its collate; RoIAlign by mmcv's compiled operator, or where there is none by torchvision's as it is.
-* ours: the loop of ``osm finetune``: bfloat16 autocast, channels-last memory, tiles cut from decoded scenes,
+* ours: the loop of ``osm finetune``: bfloat16 autocast where the device has instructions for it, channels-last memory, tiles cut from decoded scenes,
   RoIAlign by ``osm.compat``.
 * ours fp32: the same in float32, so that what the precision gains is seen apart from the rest.
 

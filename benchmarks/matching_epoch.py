@@ -38,6 +38,8 @@ import torch
 from matching_step import bare_step, stored_batch
 from mmengine.hooks import Hook
 
+from osm.compat.device import pick_device, precision_on
+
 CONFIGS = Path(__file__).resolve().parent.parent / "configs" / "pretrain"
 ARMS = ("packed", "png", "resident", "bare")
 SIZE_PX = 256
@@ -100,7 +102,7 @@ def serve(options: argparse.Namespace) -> None:
                 "train.batch_size": options.batch,
                 "train.epochs": epochs,
                 "train.checkpoint_every_epochs": epochs,
-                "train.precision": "bfloat16",
+                "train.precision": "auto",
             },
         )
 
@@ -109,7 +111,9 @@ def serve_bare(options: argparse.Namespace, out: Any) -> None:
     """Likewise of the bare loop."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cudnn.benchmark = device.type == "cuda"
-    step = bare_step(options.architecture, stored_batch(options.batch, SIZE_PX), device, "bfloat16")
+    step = bare_step(
+        options.architecture, stored_batch(options.batch, SIZE_PX), device, precision_on("auto", device.type)
+    )
     for _ in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()
         for _ in range(options.pairs // options.batch):
@@ -172,9 +176,10 @@ def main() -> None:
         write_pairs(folder, options.pairs + HELD_BACK)
         epochs = measure([*sys.argv[1:], "--folder", str(folder)], options.rounds)
     steps = options.pairs // options.batch
+    device = pick_device("auto")
     print(
-        f"{options.architecture}, {steps} steps of {options.batch} pairs of {SIZE_PX} px an epoch, bfloat16, "
-        f"{'cuda' if torch.cuda.is_available() else 'cpu'}, {torch.get_num_threads()} threads, {options.workers} "
+        f"{options.architecture}, {steps} steps of {options.batch} pairs of {SIZE_PX} px an epoch, "
+        f"{precision_on('auto', device)}, {device}, {torch.get_num_threads()} threads, {options.workers} "
         f"workers, medians of {options.rounds}"
     )
     print(f"{'epoch':<12}{'pairs/s':>9}{'seconds':>9}{'CPU s':>9}{'waiting':>9}")

@@ -33,6 +33,7 @@ from torch import nn
 
 from osm.compat import amp  # noqa: F401  (registers the optimiser wrapper)
 from osm.compat.allocator import memory_kept
+from osm.compat.device import PRECISIONS, precision_on
 from osm.matching.network import BridgeNetwork
 from osm.matching.preprocess import PairPreprocessor
 from osm.matching.runner import optimizer_config
@@ -182,12 +183,13 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=8, help="pairs a step")
     parser.add_argument("--size", type=int, default=256, help="height and width in pixels")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds, after one that is not")
-    parser.add_argument("--precision", choices=("bfloat16", "float32"), default="bfloat16", help="of project and bare")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of project and bare")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, help="CPU threads; by default as torch chooses")
     parser.add_argument("--no-keep-memory", dest="keep_memory", action="store_false", help="of project")
     parser.add_argument("--serve", choices=STEPS, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.precision = precision_on(options.precision, options.device)
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.serve:
