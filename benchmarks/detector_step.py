@@ -7,8 +7,8 @@ side, from the tiles on disk to changed weights:
 
 * stock: mmengine's Runner and OptimWrapper in float32, mmdet's CocoDataset over PNG files, its pipeline and
   its collate; RoIAlign by mmcv's compiled operator, or where there is none by torchvision's as it is.
-* ours: the loop of ``osm finetune``: bfloat16 autocast where the device has instructions for it, channels-last memory, tiles cut from decoded scenes,
-  RoIAlign by ``osm.compat``.
+* ours: the loop of ``osm finetune``: bfloat16 autocast where the device has instructions for it, channels-last
+  memory, tiles cut from decoded scenes, RoIAlign by ``osm.compat``.
 * ours fp32: the same in float32, so that what the precision gains is seen apart from the rest.
 
 The loops take turns of a few steps (stock, ours, ours fp32, stock, …), so that whatever else the machine does
