@@ -202,3 +202,10 @@ def test_a_small_difference_is_not_called_none():
     assert said.endswith("p = 0.0010: settled.")
     (none,) = answer(study_of(), Certainty((certain(0.0, 0.01, 1.0),)))
     assert "osm does not change faster-rcnn_r18's AP50 per scene against scratch" in none
+
+
+def test_where_nothing_could_be_tested_the_reason_is_the_answer():
+    reason = "faster-rcnn_r18: the test scenes hold no ship, so there is nothing to test."
+    nothing = bare_study({}, arms=(ARMS[0], ARMS[2]))
+    assert answer(nothing, Certainty((), (reason,))) == [reason]
+    assert answer(nothing, Certainty()) == ["There is no finished pair of cells to compare yet."]

@@ -38,7 +38,8 @@ def answer(study: Study, certainty: Certainty) -> list[str]:
     sentences = [_sentence(study, certainty, *one) for one in _asked(study)]
     said = [sentence for sentence in sentences if sentence]
     if not said:
-        return ["There is no finished pair of cells to compare yet."]
+        # finished cells that could not be tested are not cells that are missing
+        return list(certainty.untested) or ["There is no finished pair of cells to compare yet."]
     return [*_count(study, certainty), *said]
 
 
