@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from osm.compare.study import ArmInfo, is_placebo
 from osm.detection.arms import Init, check_kind, imagenet_weights
@@ -14,8 +15,14 @@ from osm.detection.recipe import Recipe
 from osm.errors import ConfigError, WeightsError
 from osm.transfer.architectures import build_backbone
 from osm.transfer.card import OSD, OSM, Card
+from osm.transfer.certificate import Certificate
+from osm.transfer.initialise import initialise
 from osm.transfer.load import fits, load_backbone
+from osm.transfer.loudness import Loud, loud_stages, loudness
 from osm.transfer.weights import read_weights
+
+if TYPE_CHECKING:
+    from torch import nn
 
 #: The arm that every comparison has: the floor.
 FLOOR = "scratch"
@@ -132,8 +139,9 @@ def _try(arm: Arm, path: Path, recipe: Recipe, min_coverage: float, allow_mismat
     """Load a file as a cell would; whether it fills everything, and what has to be said of it."""
     notes = []
     # a trial load: too little coverage has to be said now, not after hours of other cells
+    backbone = build_backbone(recipe.architecture)
     certificate = load_backbone(
-        build_backbone(recipe.architecture),
+        backbone,
         path,
         architecture=recipe.architecture,
         min_coverage=min_coverage,
@@ -146,6 +154,7 @@ def _try(arm: Arm, path: Path, recipe: Recipe, min_coverage: float, allow_mismat
             f"tensors of {recipe.architecture}, {_percent(certificate.value_coverage)} of the values that can be "
             "trained; the rest stays random"
         )
+        notes += [f"{path.name}: {stage.words}" for stage in _loud(recipe.architecture, backbone, certificate)]
     if certificate.contract and certificate.contract.mismatches:
         lines = "; ".join(mismatch.line for mismatch in certificate.contract.mismatches)
         notes.append(f"{path.name} was trained on other input, which --allow-contract-mismatch let pass: {lines}")
@@ -156,6 +165,12 @@ def _try(arm: Arm, path: Path, recipe: Recipe, min_coverage: float, allow_mismat
     if card is not None:
         notes.extend(_start_notes(path, card))
     return certificate.complete, notes
+
+
+def _loud(architecture: str, backbone: nn.Module, certificate: Certificate) -> list[Loud]:
+    random = build_backbone(architecture)
+    initialise(random, 0)
+    return loud_stages(loudness(random), loudness(backbone), certificate.stages)
 
 
 def _percent(share: float) -> str:
