@@ -27,6 +27,11 @@ SHOWN = (
     "ultralytics",
 )
 BROKEN = 1
+#: What ``precision="auto"`` chooses, and why.
+PRECISION = {
+    "bfloat16": "bfloat16, which this device has instructions for",
+    "float32": "float32: this device would have to emulate bfloat16",
+}
 
 
 def doctor(
@@ -58,6 +63,7 @@ def _text(snapshot: Snapshot, findings: list[Finding]) -> str:
         ("CPU", f"{snapshot.cpu_cores} core{'s' if snapshot.cpu_cores != 1 else ''}"),
         *((f"GPU {index}", name) for index, name in enumerate(snapshot.gpus)),
         *([] if snapshot.gpus else [("GPU", "none that torch can use: training runs on the CPU")]),
+        *([("precision", PRECISION[snapshot.precision])] if snapshot.precision else []),
         ("operators", operators[snapshot.operators]),
         ("configs", f"{config_path('')}: named as configs/…, from any folder"),
     ]
@@ -77,6 +83,7 @@ def _record(snapshot: Snapshot, findings: list[Finding]) -> dict[str, object]:
         "system": snapshot.system,
         "packages": {name: snapshot.packages.get(name) for name in SHOWN},
         "cpu_cores": snapshot.cpu_cores,
+        "precision": snapshot.precision,
         "gpus": list(snapshot.gpus),
         "operators": snapshot.operators,
         "configs": str(config_path("")),

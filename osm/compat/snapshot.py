@@ -16,6 +16,8 @@ from importlib import metadata
 from io import StringIO
 from pathlib import Path
 
+from osm.compat.device import pick_device, precision_on
+
 #: Modules the package works with, in the order in which one needs the other.
 MODULES = (
     "numpy",
@@ -50,6 +52,7 @@ class Snapshot:
         operators: ``"compiled"`` or ``"torchvision"``; None if neither works.
         cpu_cores: Cores this process may use.
         gpus: Names of the CUDA devices that torch sees.
+        precision: What ``precision="auto"`` computes in here; empty where torch does not import.
         pip: The command that installs into this Python.
     """
 
@@ -62,6 +65,7 @@ class Snapshot:
     operators: str | None = None
     cpu_cores: int = 1
     gpus: tuple[str, ...] = ()
+    precision: str = ""
     pip: str = "pip"
 
 
@@ -85,6 +89,7 @@ def take_snapshot() -> Snapshot:
         operators=operators[0] if operators else None,
         cpu_cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         gpus=() if "torch" in errors else _gpus(),
+        precision="" if "torch" in errors else precision_on("auto", pick_device("auto")),
         pip=f"{_shortest(Path(sys.executable))} -m pip",
     )
 

@@ -176,4 +176,5 @@ def test_the_environment_of_these_tests_is_sound():
     assert set(snapshot.import_errors) <= set(MODULES)
     assert snapshot.operators in ("compiled", "torchvision")
     assert snapshot.cpu_cores >= 1
+    assert snapshot.precision in ("bfloat16", "float32")
     assert snapshot.packages["onedl-mmcv"]
