@@ -131,6 +131,8 @@ def _facts(content: Mapping[str, Any]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from osm.transfer.certificate import percent
+
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -143,14 +145,14 @@ def _facts(content: Mapping[str, Any]) -> Table:
     if content.get("source_sha256"):
         rows.append(("its SHA-256", content["source_sha256"]))
     # a fraction just below 1 must not be rounded to all
-    share = _percent(content["coverage"])
+    share = percent(content["coverage"])
     least = f", at least {100 * content.get('min_coverage', 0):g} % asked for" if content["source"] else ""
     rows.append(("coverage", f"{len(content['filled'])} of {total} tensors ({share}{least})"))
     values, known = (
         sum(stage[key] for stage in content.get("stages", ())) for key in ("parameters", "parameters_filled")
     )
     if content["source"] and values:
-        rows.append(("", f"{known:,} of {values:,} values that can be trained ({_percent(known / values)})"))
+        rows.append(("", f"{known:,} of {values:,} values that can be trained ({percent(known / values)})"))
     step0 = content.get("step0")
     if content.get("sha256_at_load"):
         rows.append(("hash at load", content["sha256_at_load"][:_HASH]))
@@ -192,12 +194,14 @@ def _stages(stages: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _stage(stage: Mapping[str, Any]) -> list[str]:
+    from osm.transfer.certificate import percent
+
     norms = f"{stage['norms_eval']} of {stage['norms']}" if stage["norms"] else "–"
     return [
         str(stage["name"]),
         f"{stage['tensors_filled']} of {stage['tensors']}",
         f"{stage['parameters']:,}",
-        _percent(stage["parameters_filled"] / stage["parameters"] if stage["parameters"] else 1.0),
+        percent(stage["parameters_filled"] / stage["parameters"] if stage["parameters"] else 1.0),
         f"{stage['parameters_frozen']:,}",
         norms,
     ]
@@ -233,11 +237,6 @@ def _contract(contract: Mapping[str, Any]) -> list[RenderableType]:
 def shown(value: Any) -> str:
     """An entry of an input contract."""
     return ", ".join(f"{entry:g}" for entry in value) if isinstance(value, list | tuple) else str(value)
-
-
-def _percent(fraction: float) -> str:
-    # what is just below 1 must not be rounded to all
-    return f"{int(1000 * fraction) / 10:g} %"
 
 
 def _modules(keys: Sequence[str]) -> str:

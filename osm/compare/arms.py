@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from osm.detection.recipe import Recipe
 from osm.errors import ConfigError, WeightsError
 from osm.transfer.architectures import build_backbone
 from osm.transfer.card import OSD, OSM, Card
-from osm.transfer.certificate import Certificate
+from osm.transfer.certificate import Certificate, percent
 from osm.transfer.initialise import initialise
 from osm.transfer.load import fits, load_backbone
 from osm.transfer.loudness import Loud, loud_stages, loudness
@@ -151,7 +150,7 @@ def _try(arm: Arm, path: Path, recipe: Recipe, min_coverage: float, allow_mismat
     if not certificate.complete:
         notes.append(
             f"{path.name} fills {len(certificate.filled)} of {len(certificate.filled) + len(certificate.random)} "
-            f"tensors of {recipe.architecture}, {_percent(certificate.value_coverage)} of the values that can be "
+            f"tensors of {recipe.architecture}, {percent(certificate.value_coverage)} of the values that can be "
             "trained; the rest stays random"
         )
         notes += [f"{path.name}: {stage.words}" for stage in _loud(recipe.architecture, backbone, certificate)]
@@ -171,11 +170,6 @@ def _loud(architecture: str, backbone: nn.Module, certificate: Certificate) -> l
     random = build_backbone(architecture)
     initialise(random, 0)
     return loud_stages(loudness(random), loudness(backbone), certificate.stages)
-
-
-def _percent(share: float) -> str:
-    # a fraction just below 1 must not be rounded to all
-    return f"{math.floor(1000 * share) / 10:g} %"
 
 
 def _weights_for(arm: Arm, architecture: str, seed: int) -> Path | None:

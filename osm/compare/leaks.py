@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from osm.compare.plan import Plan
-from osm.compare.pretrained_on import PAIRS, SCENES, TILES, pretrained_on
+from osm.compare.pretrained_on import pretrained_on
 from osm.data.leakage import Leakage, find_leaks, refuse, scene_pictures
 from osm.data.parallel import Progress
 from osm.data.scenes import Scene, read_scenes
@@ -16,8 +16,6 @@ from osm.detection.leaks import scene_leaks
 from osm.files import write_json
 
 LEAKAGE = "leakage.json"
-
-_THINGS = {PAIRS: "pairs", SCENES: "scenes", TILES: "scenes"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def check_leaks(plan: Plan, data_root: Path, work_dir: Path, progress: Progress 
         caveats += [f"Leakage check: {note}." for note in leakage.notes]
         if leakage.findings:
             caveats.append(f"Leakage: {len(leakage.test)} test scenes are among the {source.words}.")
-            refused.append((leakage, f"pretrain {source.arm} without those {_THINGS[source.kind]}"))
+            refused.append((leakage, f"pretrain {source.arm} without those {source.things}"))
     report = LeakReport(tuple(parts), tuple(dict.fromkeys(caveats)))
     write_json(work_dir / LEAKAGE, {"setting": plan.leakage, "parts": report.parts, "caveats": report.caveats})
     if plan.leakage == "stop":

@@ -46,8 +46,12 @@ class PretrainedOn:
     def words(self) -> str:
         """``512 pairs that osm was pretrained on``."""
         key = {PAIRS: "pairs", SCENES: "train_scenes", TILES: "scenes"}[self.kind]
-        things = {PAIRS: "pairs", SCENES: "scenes", TILES: "unlabelled scenes"}[self.kind]
-        return f"{self.data.get(key, '?')} {things} that {self.arm} was pretrained on"
+        return f"{self.data.get(key, '?')} {self.things} that {self.arm} was pretrained on"
+
+    @property
+    def things(self) -> str:
+        """What there are several of in it."""
+        return {PAIRS: "pairs", SCENES: "scenes", TILES: "unlabelled scenes"}[self.kind]
 
     def pictures(self, roots: Sequence[str], beside: Sequence[Path]) -> tuple[Path | None, list[Picture], list[str]]:
         """Its images, where they are at hand.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -89,7 +88,7 @@ def check_finished(plan: Plan, held_out: Mapping[str, Sequence[Scene]], work_dir
     for cell in plan.cells:
         folder = work_dir / cell.folder
         conditions = read_conditions(folder) if (folder / CELL).is_file() else None
-        if conditions is not None and conditions.get("tuning") != json.loads(json.dumps(facts[cell.recipe.detector])):
+        if conditions is not None and conditions.get("tuning") != facts[cell.recipe.detector]:
             how = "with a learning rate that was tuned otherwise" if conditions.get("tuning") else "without tuning"
             raise ConfigError(
                 folder,

@@ -70,7 +70,7 @@ def _nearest(truth: Sequence[NDArray[Any]], boxes: Sequence[NDArray[Any]]) -> tu
     first, last, reach = np.full(found.sum(), -1), np.full(found.sum(), -1), np.zeros(found.sum())
     with_truth = np.flatnonzero(np.repeat(ships, found))
     if len(with_truth):
-        best = _best(_flat(boxes, (0, 4)), _flat(truth, (0, 4)), np.repeat(ships, found), begin, with_truth)
+        best = _best(flat(boxes), flat(truth), np.repeat(ships, found), begin, with_truth)
         first[with_truth] = best.first - begin[with_truth]
         last[with_truth] = best.last - begin[with_truth]
         reach[with_truth] = best.reach
@@ -96,8 +96,8 @@ def _spans(pairs: Sequence[int]) -> Iterator[tuple[int, int]]:
 def _verdicts(results: Sequence[ImageResult], iou: float) -> NDArray[np.int8]:
     found = np.array([len(result.scores) for result in results], dtype=np.int64)
     ships = np.array([len(result.truth) for result in results], dtype=np.int64)
-    boxes = _flat([result.boxes for result in results], (0, 4))
-    truth = _flat([result.truth for result in results], (0, 4))
+    boxes = flat([result.boxes for result in results])
+    truth = flat([result.truth for result in results])
     ignore = np.concatenate([np.empty(0, dtype=bool), *(result.ignore for result in results)])
     # boxes that count come first in their image: where one coincides with an ignored box, it is claimed
     rank = np.lexsort((ignore, np.repeat(np.arange(len(ships)), ships)))
@@ -112,7 +112,7 @@ def _verdicts(results: Sequence[ImageResult], iou: float) -> NDArray[np.int8]:
     verdict[chosen[ignore[best]]] = NOT_COUNTED
     counted = ~ignore[best]
     chosen, best = chosen[counted], best[counted]
-    order = np.argsort(-_flat([result.scores for result in results], (0,))[chosen], kind="stable")
+    order = np.argsort(-flat([result.scores for result in results], (0,))[chosen], kind="stable")
     # of all detections that want one box, the surest has it
     _, first = np.unique(best[order], return_index=True)
     verdict[chosen[order[first]]] = HIT
@@ -139,6 +139,7 @@ def _best(boxes: Floats, truth: Floats, ships: Ints, first: Ints, with_truth: In
     )
 
 
-def _flat(parts: Sequence[NDArray[np.float32]], empty: tuple[int, ...]) -> Floats:
+def flat(parts: Sequence[NDArray[Any]], empty: tuple[int, ...] = (0, 4)) -> Floats:
+    """Boxes (or scores, with ``empty`` (0,)) of many images, one image after the other, as float64."""
     shape = (-1, *empty[1:])
     return np.concatenate([np.empty(empty), *(np.asarray(part, dtype=np.float64).reshape(shape) for part in parts)])

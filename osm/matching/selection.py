@@ -6,7 +6,7 @@ a function from outside (``osm.detection.probe``, which this package does not kn
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,9 +100,7 @@ class SelectionHook(Hook):
         # checked against the digest inside, and whole: statistics and counters come along
         tensors, _ = read_export(self._file(chosen.epoch))
         self.backbone.load_state_dict(tensors)
-        for candidate in self.candidates:
-            if candidate != chosen:
-                self._file(candidate.epoch).unlink(missing_ok=True)
+        self._keep({chosen.epoch})
         start = next(candidate.score for candidate in self.candidates if not candidate.epoch)
         return {
             **asdict(chosen),
@@ -129,8 +127,11 @@ class SelectionHook(Hook):
         may come to another choice.
         """
         leading = {best(self.candidates[: end + 1]).epoch for end, one in enumerate(self.candidates) if one.epoch}
+        self._keep(leading)
+
+    def _keep(self, epochs: Collection[int]) -> None:
         for candidate in self.candidates:
-            if candidate.epoch not in leading:
+            if candidate.epoch not in epochs:
                 self._file(candidate.epoch).unlink(missing_ok=True)
 
 

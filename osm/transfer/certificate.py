@@ -27,6 +27,11 @@ EARLIER = 1
 STATISTICS = ("running_mean", "running_var")
 
 
+def percent(fraction: float) -> str:
+    """A part that was filled, in percent: what is just below 1 is not rounded to all."""
+    return f"{int(1000 * fraction) / 10:g} %"
+
+
 @dataclass(frozen=True)
 class Filled:
     """One tensor of the target that was filled.

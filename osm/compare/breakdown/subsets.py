@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from osm.data.boxes import area
+from osm.detection.claims import flat
 from osm.detection.evaluate import area_under_curve, curve_of, in_order, judge_voc
 from osm.detection.results import FALSE_ALARM, NOT_COUNTED, ImageResult
 
@@ -57,8 +57,8 @@ def by_size(
     class of its own size only (COCO's rule).
     """
     ordered = in_order(results)
-    ships_px2 = area(_flat([result.truth for result in ordered]))
-    boxes_px2 = area(_flat([result.boxes for result in ordered]))
+    ships_px2 = area(flat([result.truth for result in ordered]))
+    boxes_px2 = area(flat([result.boxes for result in ordered]))
     counts = np.array([len(result.scores) for result in ordered], dtype=np.int64)
     begins, ends = np.cumsum(counts) - counts, np.cumsum([len(result.ignore) for result in ordered], dtype=np.int64)
     found = []
@@ -98,10 +98,6 @@ def by_group(results: Sequence[ImageResult], groups: dict[str, Collection[str]],
 
 def _without(result: ImageResult, ships: NDArray[np.bool_]) -> ImageResult:
     return ImageResult(result.image_id, result.truth, result.ignore | ships, result.boxes, result.scores)
-
-
-def _flat(boxes: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
-    return np.concatenate([np.empty((0, 4)), *(np.asarray(one, dtype=np.float64).reshape(-1, 4) for one in boxes)])
 
 
 def _inside(areas_px2: NDArray[np.float64], size: SizeClass) -> NDArray[np.bool_]:

@@ -33,7 +33,7 @@ def inside(spread: Spread, reach: float) -> float:
         return float(2 * stdtr(free, reach / width) - 1)
     # over the narrower part, in which the other is smooth; its halves are alike
     (narrow, other), (tails, weights) = others[0], _quadrature()
-    moved = narrow * _quantile(other, tails)
+    moved = narrow * quantile(other, tails)
     return float(2 * weights @ (stdtr(free, (reach - moved) / width) - stdtr(free, (-reach - moved) / width)))
 
 
@@ -41,7 +41,7 @@ def reach_of(spread: Spread, share: float) -> float:
     """Half of the interval about zero that holds this share; 0 where nothing varies."""
     from scipy.optimize import brentq
 
-    high = sum(width * float(_quantile(free, (1 + share) / 2)) for free, width in _parts(spread) if width > 0)
+    high = sum(width * float(quantile(free, (1 + share) / 2)) for free, width in _parts(spread) if width > 0)
     if high == 0:
         return 0.0
     while inside(spread, high) < share:
@@ -56,9 +56,9 @@ def freedom_of(spread: Spread, share: float) -> float:
     wanted = reach_of(spread, share) / spread.se if spread.se else 0.0
     least = min((free for free, width in _parts(spread) if width > 0), default=math.inf)
     tail = (1 + share) / 2
-    if math.isinf(least) or wanted <= _quantile(1e6, tail):
+    if math.isinf(least) or wanted <= quantile(1e6, tail):
         return math.inf
-    return float(brentq(lambda free: float(_quantile(free, tail)) - wanted, min(least, 0.5), 1e6, rtol=1e-9))
+    return float(brentq(lambda free: float(quantile(free, tail)) - wanted, min(least, 0.5), 1e6, rtol=1e-9))
 
 
 def _parts(spread: Spread) -> list[tuple[float, float]]:
@@ -67,7 +67,8 @@ def _parts(spread: Spread) -> list[tuple[float, float]]:
     return [(float(free), math.sqrt(variance)) for free, variance in both if free > 0]
 
 
-def _quantile(freedom: float, share: float | Floats) -> Floats:
+def quantile(freedom: float, share: float | Floats) -> Floats:
+    """Of Student's t; with infinitely many degrees of freedom that of the normal distribution."""
     from scipy.special import stdtrit
 
     return np.asarray(stdtrit(freedom, share), dtype=np.float64)

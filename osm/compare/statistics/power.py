@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from osm.compare.statistics.chance import freedom_of, inside, reach_of
+from osm.compare.statistics.chance import freedom_of, inside, quantile, reach_of
 from osm.compare.statistics.difference import ALPHA, CONFIDENCE, Difference
 
 POWER = 0.8
@@ -43,9 +43,9 @@ def detectable(difference: Difference) -> float:
         return 0.0
     fit = difference.half_width / reach_of(spread, CONFIDENCE)
     freedom = freedom_of(spread, CONFIDENCE)
-    limit = _quantile(freedom, (1 + CONFIDENCE) / 2)
+    limit = float(quantile(freedom, (1 + CONFIDENCE) / 2))
     # how far a t that is not central has to be off to go beyond the limit in 80 %
-    off = limit + _quantile(freedom, POWER) if math.isinf(freedom) else nctdtrinc(freedom, 1 - POWER, limit)
+    off = limit + float(quantile(freedom, POWER)) if math.isinf(freedom) else nctdtrinc(freedom, 1 - POWER, limit)
     return float(off) * spread.se * fit
 
 
@@ -109,13 +109,6 @@ def needed_words(difference: Difference, family: int = 1) -> str:
     if not ways:
         return f"not settled; neither more scenes nor more seeds alone would {do}"
     return f"not settled; {' or '.join(ways)} would {do}, if it stays as large"
-
-
-def _quantile(freedom: float, share: float) -> float:
-    """Quantile of Student's t; that of the normal distribution for infinitely many degrees of freedom."""
-    from scipy.special import ndtri, stdtrit
-
-    return float(ndtri(share) if math.isinf(freedom) else stdtrit(freedom, share))
 
 
 def _least(enough: Callable[[int], bool], most: int) -> int | None:

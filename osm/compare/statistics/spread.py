@@ -45,13 +45,6 @@ class Spread:
         """Standard error of the mean difference."""
         return float(np.sqrt(self.variance))
 
-    @property
-    def freedom(self) -> float:
-        """Degrees of freedom of ``variance`` (Satterthwaite); infinite where nothing varies."""
-        parts = [(self.seeds, self.n_seeds - 1), (self.scenes, self.n_scenes - 1)]
-        weight = sum(part**2 / free for part, free in parts if free > 0)
-        return self.variance**2 / weight if weight > 0 else float("inf")
-
     def scaled(self, seeds: int, scenes: int) -> Spread:
         """The same detectors with another number of seeds and scenes."""
         both = min(self.both, self.seeds) if self.n_seeds > 1 else self.both
